@@ -1,0 +1,47 @@
+# Every target sets itself up; `make help` lists them.
+PYTHON ?= python3
+CORES ?= $(shell nproc)
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: help setup table3 test lint format lock clean
+
+help: ## list the targets
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+setup: $(READY) ## build .venv from envs/requirements.lock
+
+$(READY): envs/requirements.lock envs/uv.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("mktn needs Python 3.11 or newer; call make with PYTHON=python3.11") if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/uv || $(PYTHON) -m venv --clear .venv
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --require-hashes -r envs/uv.lock
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet --require-hashes envs/requirements.lock
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+table3: $(READY) ## results/table3.csv and .md, from nothing
+	. $(BIN)/activate && snakemake --cores $(CORES) results/table3.csv
+
+test: $(READY) ## the test suite
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## ruff, snakefmt, mypy, snakemake --lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/mypy
+	. $(BIN)/activate && snakemake --lint
+
+format: $(READY) ## rewrite the code in the house's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+lock: $(READY) ## pin the newest versions of everything in pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra dev --generate-hashes \
+		--no-emit-index-url --custom-compile-command 'make lock' --output-file envs/requirements.lock pyproject.toml
+	echo uv | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --constraint envs/requirements.lock \
+		--no-emit-index-url --custom-compile-command 'make lock' --output-file envs/uv.lock -
+
+clean: ## remove everything that the pipeline made
+	rm -rf data runs results logs benchmarks .snakemake

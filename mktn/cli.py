@@ -1,0 +1,48 @@
+"""The `mktn` command: one subcommand a step, each loaded only when it is called."""
+
+import argparse
+import importlib
+import sys
+
+from mktn.errors import UserError
+
+# subcommand -> (module with `add_arguments(parser)` and `run(arguments)`, one line of help)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "download": ("mktn.datasets.download", "bring the published files of a dataset"),
+    "synthesize": ("mktn.datasets.synthetic", "render a synthetic dataset in native formats"),
+    "pairs": ("mktn.datasets.pairs", "annotation files to pairs.parquet and rejected.parquet"),
+    "pretrain": ("mktn.features.pretrain", "train a narrow video backbone on labelled clips"),
+    "extract-video": ("mktn.features.extract", "videos to clip features, one Zarr part"),
+    "resample": (
+        "mktn.features.resample",
+        "clip features to T frames a video, what training reads",
+    ),
+    "extract-text": ("mktn.features.text", "sentences to word and sentence vectors"),
+    "simulate": ("mktn.features.simulate", "video features simulated from human action labels"),
+    "relate": ("mktn.grouping.relations", "relations between queries"),
+    "group": ("mktn.grouping.groups", "clusters of related videos with all their pairs"),
+    "train": ("mktn.engine.train", "train one variant"),
+    "evaluate": ("mktn.engine.evaluate", "predictions and metrics of a trained run or a baseline"),
+    "tables": ("mktn.report.tables", "results tables from the runs' metrics"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one subcommand; the exit status is 2 for the user's mistakes, 1 for ours."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(prog="mktn", description=__doc__)
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (module, help_line) in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=help_line, description=help_line)
+        if argv[:1] == [name]:
+            importlib.import_module(module).add_arguments(subparser)
+    arguments = parser.parse_args(argv)
+    module = importlib.import_module(COMMANDS[arguments.command][0])
+    try:
+        module.run(arguments)
+    except UserError as error:
+        print(f"mktn {arguments.command}: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 1
+    return 0
