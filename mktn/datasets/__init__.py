@@ -1,0 +1,61 @@
+"""The three benchmarks' annotations as one table of video-query pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mktn.errors import UserError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from mktn.datasets.annotations import PairTable
+
+DATASETS = ("activitynet", "charades", "tacos")
+
+
+def read_pairs(
+    dataset: str, directory: str | Path, **options: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """`(pairs, rejected)` of a dataset from its published files, plain or `.gz`.
+
+    `directory` is the dataset's folder, or a folder that holds it as
+    `activitynet_captions`, `charades_sta` or `tacos`. Options: `version="2dtan"|"tall"`
+    (tacos), `validation="official"|"held_out"` (activitynet).
+
+    `pairs`: dataset, split, video_id, pair_id, sentence (str), order (Int64), start_s, end_s,
+    duration_s (Float64, seconds), with 0 <= start_s < end_s <= duration_s; ends beyond the
+    video are clipped. `rejected`: the rows that cannot be used, as annotated, with `reason`.
+    Rows are in file order, train before val before test. Raises UserError on a file that is
+    absent or broken, on an unknown dataset, and on an option that the dataset does not have.
+    """
+    return read_table(dataset, directory, **options).frames()
+
+
+def read_table(dataset: str, directory: str | Path, **options: str) -> PairTable:
+    """As `read_pairs`, with the counts of clipped ends beside the frames."""
+    from mktn.datasets import activitynet, charades, tacos
+
+    readers = {
+        "activitynet": (activitynet.read, {"validation": activitynet.VALIDATIONS}),
+        "charades": (charades.read, {}),
+        "tacos": (tacos.read, {"version": tacos.VERSIONS}),
+    }
+    if dataset not in readers:
+        raise UserError(
+            "unknown dataset", found=repr(dataset), expected=f"one of {', '.join(DATASETS)}"
+        )
+    read, known = readers[dataset]
+    for name, value in options.items():
+        if name not in known:
+            expected = f"one of {', '.join(known)}" if known else "no options"
+            raise UserError("unknown option", where=dataset, found=repr(name), expected=expected)
+        if value not in known[name]:
+            raise UserError(
+                "unknown value",
+                where=f"{dataset}, {name}",
+                found=repr(value),
+                expected=f"one of {', '.join(known[name])}",
+            )
+    return read(Path(directory), **options)
