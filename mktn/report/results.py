@@ -1,0 +1,243 @@
+"""`metrics.json` of evaluated runs: read strictly, checked against each other, seeds joined.
+
+The format, version 1, as `mktn evaluate` writes it (value and interval in per cent):
+
+    {"format": 1, "source": "synthetic" | "simulated" | "published",
+     "dataset": "activitynet" | "charades" | "tacos", "model": "mktn", "variant": "full",
+     "seed": 0, "split": "test", "queries": 120, "videos": 30, "rejected": 0,
+     "comparison": ">" | ">=", "nms": 0.5 | "peer", "validation": "official" | "held_out",
+     "bootstraps": 1000, "notes": ["what a reader must know"],
+     "metrics": [{"metric": "R", "n": 1, "iou": 0.5, "value": v, "ci_low": l, "ci_high": h}, ...,
+                 {"metric": "mIoU", "n": null, "iou": null, "value": ..., ...}]}
+
+Baselines have the models "random" and "train-prior" and the variant "baseline". Keys beyond
+these are left alone.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mktn.engine.metrics import METRICS_FORMAT
+from mktn.errors import UserError
+
+SOURCES = ("synthetic", "simulated", "published")
+BASELINES = ("random", "train-prior")
+# Student's t, 97.5 %, by degrees of freedom; more seeds take the last, which is wider.
+T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+
+Key = tuple[str, int | None, float | None]  # metric, n, iou
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value with its 95 % interval, per cent."""
+
+    value: float
+    ci_low: float
+    ci_high: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """One `metrics.json`."""
+
+    path: Path
+    source: str
+    dataset: str
+    model: str
+    variant: str
+    seed: int
+    split: str
+    queries: int
+    videos: int
+    rejected: int
+    comparison: str
+    nms: float | str
+    validation: str
+    bootstraps: int
+    notes: tuple[str, ...]
+    metrics: dict[Key, Interval]
+
+
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "source": str,
+    "dataset": str,
+    "model": str,
+    "variant": str,
+    "seed": int,
+    "split": str,
+    "queries": int,
+    "videos": int,
+    "rejected": int,
+    "comparison": str,
+    "nms": (int, float, str),
+    "validation": str,
+    "bootstraps": int,
+    "notes": list,
+    "metrics": list,
+}
+
+
+def read_run(path: Path) -> Run:
+    """One metrics.json. Raises UserError when it is absent, broken, or of another version."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(
+            "metrics cannot be read", where=path, found=error, expected="JSON of mktn evaluate"
+        ) from error
+    if not isinstance(value, dict) or value.get("format") != METRICS_FORMAT:
+        found = value.get("format") if isinstance(value, dict) else type(value).__name__
+        raise UserError(
+            "metrics of an unknown format",
+            where=path,
+            found=found,
+            expected=f"format {METRICS_FORMAT}",
+            do="run mktn evaluate again with this version",
+        )
+    for name, kind in TYPES.items():
+        if not isinstance(value.get(name), kind) or isinstance(value[name], bool):
+            raise UserError(
+                "missing or wrong key",
+                where=f"{path}, {name}",
+                found=repr(value.get(name)),
+                expected=getattr(kind, "__name__", "a number or text"),
+            )
+    if value["source"] not in SOURCES:
+        raise UserError(
+            "unknown source", where=path, found=value["source"], expected=", ".join(SOURCES)
+        )
+    fields = {name: value[name] for name in TYPES if name not in ("notes", "metrics")}
+    return Run(
+        path=path,
+        notes=tuple(str(note) for note in value["notes"]),
+        metrics=_read_metrics(path, value["metrics"]),
+        **fields,
+    )
+
+
+def _read_metrics(path: Path, rows: list[Any]) -> dict[Key, Interval]:
+    metrics: dict[Key, Interval] = {}
+    for index, row in enumerate(rows):
+        where = f"{path}, metrics[{index}]"
+        try:
+            n, iou = row["n"], row["iou"]
+            key = (
+                str(row["metric"]),
+                n if n is None else int(n),
+                iou if iou is None else float(iou),
+            )
+            interval = Interval(*(float(row[name]) for name in ("value", "ci_low", "ci_high")))
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                "broken metric",
+                where=where,
+                found=repr(row)[:120],
+                expected="metric, n, iou, value, ci_low, ci_high",
+            ) from error
+        if not all(map(math.isfinite, (interval.value, interval.ci_low, interval.ci_high))):
+            raise UserError("metric is not finite", where=where, found=repr(row)[:120])
+        if key in metrics:
+            raise UserError("metric stands twice", where=where, found=repr(row)[:120])
+        metrics[key] = interval
+    if not metrics:
+        raise UserError("no metrics", where=path, expected="at least one")
+    return metrics
+
+
+def check_runs(runs: Sequence[Run], variants: Sequence[str]) -> None:
+    """Every dataset must have every variant with the same seeds, scored in the same way.
+
+    Raises UserError on a run that stands twice or is missing, on runs of several sources, and,
+    within a dataset, on another split, comparison, NMS, validation, count or set of metrics.
+    """
+    seen: dict[tuple[str, str, str, int], Run] = {}
+    for run in runs:
+        key = (run.dataset, run.model, run.variant, run.seed)
+        if key in seen:
+            raise UserError(
+                "run stands twice",
+                where=run.path,
+                found="/".join(map(str, key)),
+                expected=f"it once, as in {seen[key].path}",
+            )
+        seen[key] = run
+        if run.model not in BASELINES and run.variant not in variants:
+            raise UserError(
+                "variant is not in the table",
+                where=run.path,
+                found=run.variant,
+                expected=", ".join(variants),
+            )
+        _check_same(run, runs[0], ("source", "bootstraps"), "runs of one table")
+    baselines = {run.model for run in runs if run.model in BASELINES}
+    for dataset in {run.dataset: None for run in runs}:
+        of_dataset = [run for run in runs if run.dataset == dataset]
+        for run in of_dataset:
+            names = ("split", "comparison", "nms", "validation", "queries", "videos")
+            _check_same(run, of_dataset[0], names, "runs of one dataset")
+            if set(run.metrics) != set(of_dataset[0].metrics):
+                raise UserError(
+                    "runs of one dataset differ in their metrics",
+                    where=run.path,
+                    expected=f"those of {of_dataset[0].path}",
+                )
+        _check_complete(dataset, of_dataset, variants, baselines)
+
+
+def _check_same(run: Run, first: Run, names: Sequence[str], which: str) -> None:
+    for name in names:
+        if getattr(run, name) != getattr(first, name):
+            raise UserError(
+                f"{which} differ in {name}",
+                where=run.path,
+                found=getattr(run, name),
+                expected=f"{getattr(first, name)}, as in {first.path}",
+            )
+
+
+def _check_complete(
+    dataset: str, runs: Sequence[Run], variants: Sequence[str], baselines: set[str]
+) -> None:
+    seeds = sorted({run.seed for run in runs if run.model not in BASELINES})
+    for variant in variants:
+        found = sorted(r.seed for r in runs if r.model not in BASELINES and r.variant == variant)
+        if found != seeds or not found:
+            raise UserError(
+                "runs of a variant are missing",
+                where=f"{dataset}, {variant}",
+                found=f"seeds {found}" if found else "no run",
+                expected=f"seeds {seeds}" if seeds else "at least one",
+                do="give its metrics.json to --metrics, or leave the variant out of --variants",
+            )
+    for model in sorted(baselines - {run.model for run in runs}):
+        raise UserError(
+            "baseline is missing",
+            where=f"{dataset}, {model}",
+            found="no run",
+            expected="its metrics.json, as for the other datasets",
+        )
+
+
+def over_seeds(intervals: Sequence[Interval]) -> Interval:
+    """The mean over seeds, with both uncertainties in its interval.
+
+    The test videos are the same for every seed, so their uncertainty does not shrink with more
+    seeds: each side of the interval is sqrt(mean half-width^2 + (t * s / sqrt(S))^2) from the
+    mean, with s the standard deviation over S seeds and t Student's at S - 1. One seed keeps
+    its bootstrap interval.
+    """
+    seeds = len(intervals)
+    if seeds == 1:
+        return intervals[0]
+    mean = math.fsum(i.value for i in intervals) / seeds
+    variance = math.fsum((i.value - mean) ** 2 for i in intervals) / (seeds - 1)
+    over = T_975[min(seeds - 2, len(T_975) - 1)] ** 2 * variance / seeds
+    below = math.fsum((i.value - i.ci_low) ** 2 for i in intervals) / seeds
+    above = math.fsum((i.ci_high - i.value) ** 2 for i in intervals) / seeds
+    low, high = mean - math.sqrt(below + over), mean + math.sqrt(above + over)
+    return Interval(mean, max(0.0, low), min(100.0, high))
