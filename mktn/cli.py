@@ -32,10 +32,10 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog="mktn", description=__doc__)
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (module, help_line) in COMMANDS.items():
+    for name, (module_name, help_line) in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=help_line, description=help_line)
         if argv[:1] == [name]:
-            importlib.import_module(module).add_arguments(subparser)
+            importlib.import_module(module_name).add_arguments(subparser)
     arguments = parser.parse_args(argv)
     module = importlib.import_module(COMMANDS[arguments.command][0])
     try:

@@ -5,6 +5,7 @@ only what that step uses, so that a change reruns that step and no other.
 """
 
 import dataclasses
+import difflib
 import json
 import types
 import typing
@@ -15,6 +16,55 @@ from typing import Any, TypeVar
 from mktn.errors import UserError
 
 Settings = TypeVar("Settings")
+
+
+def check(config: Mapping[str, Any], schema: str | Path) -> None:
+    """Refuse a configuration that does not match the JSON schema (a YAML file).
+
+    Raises UserError naming the key, the value found and what is expected.
+    """
+    import jsonschema
+    import yaml
+
+    rules = yaml.safe_load(Path(schema).read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator(rules)
+    error = jsonschema.exceptions.best_match(validator.iter_errors(config))
+    if error is None:
+        return
+    path = [str(part) for part in error.absolute_path]
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        unknown = next(key for key in error.instance if key not in known)
+        close = difflib.get_close_matches(str(unknown), known, n=1)
+        raise UserError(
+            "unknown key",
+            where=f"configuration, {'.'.join([*path, str(unknown)])}",
+            found=repr(unknown),
+            expected=f"{close[0]!r}?" if close else f"one of {', '.join(known)}",
+            do="mend the key in the file or after --config",
+        )
+    raise UserError(
+        "value refused",
+        where=f"configuration, {'.'.join(path) or 'top level'}",
+        found=repr(error.instance),
+        expected=error.schema.get("description", error.message.replace(str(error.instance), "")),
+        do="mend the value in the file or after --config",
+    )
+
+
+def for_dataset(config: Mapping[str, Any], dataset: str) -> dict[str, Any]:
+    """The configuration with `per_dataset.{dataset}` laid over it, key by key."""
+    return _overlay(config, config.get("per_dataset", {}).get(dataset, {}))
+
+
+def _overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            value = _overlay(below, value)
+        merged[key] = value
+    return merged
 
 
 def read_settings(text: str | None) -> dict[str, Any]:

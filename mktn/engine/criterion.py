@@ -1,0 +1,119 @@
+"""The criterion: it owns all losses and their weights; the model owns none."""
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mktn import losses
+from mktn.grouping.batch import PairBatch
+from mktn.models.variants import Variant
+
+
+@dataclasses.dataclass(frozen=True)
+class LossConfig:
+    """Weights of the terms and the constants of Eqs. 2, 6 and 7; the paper gives none of them."""
+
+    w_span: float = 1.0
+    w_float: float = 0.5
+    w_csm: float = 0.3
+    w_proto: float = 0.1
+    w_cl: float = 0.5
+    phi_initial: float = 0.2
+    phi_final: float = 0.7
+    schedule: losses.Schedule = "cosine"
+    temperature: float = 0.5
+    q: float = 0.5
+    lam: float = 0.01
+    learnable: bool = False  # the printed behaviour: q and lambda learned
+
+    def __post_init__(self) -> None:
+        if self.temperature <= 0 or not 0 < self.q <= 1 or not 0 < self.lam <= 1:
+            raise ValueError(
+                f"temperature {self.temperature} > 0, 0 < q {self.q} <= 1 and "
+                f"0 < lam {self.lam} <= 1 must hold"
+            )
+
+
+class Criterion(torch.nn.Module):
+    """Weighted sum of L_CL, L_1, L_2, L_3 and L_csm, as far as the outputs have them."""
+
+    def __init__(self, config: LossConfig, variant: Variant) -> None:
+        super().__init__()
+        self.config, self.variant = config, variant
+        self.schedule: losses.Schedule = variant.threshold or config.schedule
+        learnable = config.learnable and (
+            variant.objects in ("prototypes", "raw") or variant.activities is not None
+        )
+        # "Learnable" in the paper; with a degenerate minimum at lambda = 0, so off by default.
+        shares = torch.tensor([config.q, config.lam]).clamp(max=1 - 1e-4)
+        self.logits = torch.nn.Parameter(torch.logit(shares)) if learnable else None
+
+    def forward(
+        self, outputs: dict[str, Tensor], batch: PairBatch, progress: float
+    ) -> dict[str, Tensor]:
+        """Each term's unweighted value, `total`, and `negative_share` of AVM's candidates.
+
+        progress in [0,1] is the share of the training that is done.
+        """
+        outputs = {name: value.float() for name, value in outputs.items()}
+        config, terms = self.config, {}
+        total = outputs["start_logits"].new_zeros(())
+
+        def add(name: str, weight: float, value: Tensor) -> None:
+            nonlocal total
+            terms[name] = value
+            total = total + weight * value
+
+        span_frames = batch.span_frames()
+        frames = batch.frame_mask.sum(dim=1)[batch.video_index]
+        start, end = losses.boundary_cells(span_frames, frames)
+        logits = outputs["start_logits"], outputs["end_logits"]
+        add("span", config.w_span, losses.span(*logits, start, end))
+        floats = losses.float_boundary(outputs["offsets"], span_frames, start, end)
+        add("float", config.w_float, floats)
+        if "csm_span" in outputs:
+            target = span_frames / frames[:, None]
+            add("csm", config.w_csm, losses.csm_span(outputs["csm_span"], target))
+        positive = batch.positive()
+        matched = [outputs[name] for name in ("s_es", "s_op") if name in outputs]
+        if matched:
+            q, lam = self._rince()
+            aligned = losses.alignment(matched, positive, config.temperature, q, lam)
+            add("proto", config.w_proto, aligned)
+        if "s_avm" in outputs:
+            contrast, share = self._contrast(outputs, batch, positive, progress)
+            add("cl", config.w_cl, contrast)
+            terms["negative_share"] = share
+        terms["total"] = total
+        return terms
+
+    def _rince(self) -> tuple[Any, Any]:
+        if self.logits is None:
+            return self.config.q, self.config.lam
+        q, lam = self.logits.sigmoid().unbind()
+        return q, lam
+
+    def _contrast(
+        self, outputs: dict[str, Tensor], batch: PairBatch, positive: Tensor, progress: float
+    ) -> tuple[Tensor, Tensor]:
+        """L_CL with its adaptive negatives, and the share of candidates below the threshold."""
+        config, similarity = self.config, outputs["s_avm"]
+        phi = losses.adaptive_threshold(
+            progress, config.phi_initial, config.phi_final, self.schedule
+        )
+        negative = ~positive & (similarity.detach() < phi)  # Eq. 1
+        theta = losses.contrast_weight(
+            outputs["avm_frames"], outputs["avm_words"], batch.video_index, negative
+        )
+        value = losses.contrastive(
+            similarity,
+            batch.video_index,
+            negative,
+            theta,
+            phi,
+            queries=self.variant.textual_contrast,
+            videos=self.variant.visual_contrast,
+        )
+        return value, negative.sum() / (~positive).sum().clamp(min=1)

@@ -1,0 +1,62 @@
+"""From boundary probabilities to ranked moments in seconds, batched over queries.
+
+Q queries, T frames.
+"""
+
+import torch
+from torch import Tensor
+
+
+def decode(
+    start_logits: Tensor,
+    end_logits: Tensor,
+    offsets: Tensor,
+    frames: Tensor,
+    duration_s: Tensor,
+    n: int,
+    nms_threshold: float,
+) -> tuple[Tensor, Tensor]:
+    """The n best moments of each query after greedy NMS over all valid cells.
+
+    start_logits, end_logits (Q,T) with masked frames lowest, offsets (Q,T,2), frames (Q,) the
+    real frames, duration_s (Q,). Cell (s,e), s <= e, scores P_s[s] P_e[e] and covers
+    [s + 1 - O_s[s], e + O_e[e]] frames. A moment goes when its IoU with a kept one is larger
+    than the threshold. Returns spans (Q,n,2) in seconds and scores (Q,n), best first; where
+    fewer than n are left, the span is NaN and the score 0.
+    """
+    queries, width = start_logits.shape
+    start_p = start_logits.float().softmax(dim=1)
+    end_p = end_logits.float().softmax(dim=1)
+    index = torch.arange(width, device=start_p.device)
+    start, end = torch.triu_indices(width, width, device=start_p.device)  # (K,) cells, s <= e
+    scores = start_p[:, start] * end_p[:, end]  # (Q,K)
+    real = end[None] < frames[:, None]
+    scores = scores.masked_fill(~real, -1.0)
+    second = (duration_s / frames)[:, None]  # seconds a frame
+    offsets = offsets.float()
+    # A start and an end inside one cell may cross; the moment is then a point in between.
+    start_s = ((index + 1 - offsets[..., 0]) * second)[:, start]
+    end_s = ((index + offsets[..., 1]) * second)[:, end]
+    start_s, end_s = torch.minimum(start_s, end_s), torch.maximum(start_s, end_s)
+    start_s = start_s.clamp(min=0)
+    end_s = torch.minimum(end_s, duration_s[:, None])
+    rows = torch.arange(queries, device=scores.device)
+    spans = scores.new_full((queries, n, 2), torch.nan)
+    kept_scores = scores.new_zeros(queries, n)
+    for rank in range(n):
+        best_score, best = scores.max(dim=1)
+        kept_start, kept_end = start_s[rows, best], end_s[rows, best]
+        left = best_score >= 0
+        kept = torch.stack([kept_start, kept_end], dim=-1)
+        spans[:, rank] = torch.where(left[:, None], kept, spans[:, rank])
+        kept_scores[:, rank] = best_score.clamp(min=0)
+        if rank + 1 == n:
+            break
+        overlap = torch.minimum(end_s, kept_end[:, None]) - torch.maximum(
+            start_s, kept_start[:, None]
+        )
+        overlap = overlap.clamp(min=0)
+        union = (end_s - start_s) + (kept_end - kept_start)[:, None] - overlap
+        scores = scores.masked_fill(overlap > nms_threshold * union, -1.0)
+        scores[rows, best] = -1.0
+    return spans, kept_scores

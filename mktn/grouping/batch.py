@@ -1,0 +1,68 @@
+"""The ragged batch: some videos, all their queries, stored flat so that no query is padding.
+
+V videos, Q queries (all videos together), T frames, C patches, L words (padded), D_* input widths.
+"""
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclasses.dataclass
+class PairBatch:
+    """Video-query pairs that are answered together.
+
+    Real frames and words come first on their axis, padding after them. `text_index` is equal
+    for queries of the same normalised text; -1 is equal to nothing.
+    `related[i, j]` says that query i may attend to query j of another video (training only).
+    """
+
+    frames: Tensor  # (V,T,D) float, the global feature of each frame
+    frame_mask: Tensor  # (V,T) bool, True where real
+    patches: Tensor | None  # (V,T,C,D_p) float
+    words: Tensor  # (Q,L,D_w) float
+    word_mask: Tensor  # (Q,L) bool, True where real
+    sentences: Tensor  # (Q,D_s) float
+    video_index: Tensor  # (Q,) int64: the video p(q) that query q is paired with
+    order: Tensor  # (Q,) int64: position among the video's annotations; -1: not given
+    duration_s: Tensor  # (V,) float, seconds
+    span_s: Tensor | None = None  # (Q,2) float, the annotated start and end in seconds
+    text_index: Tensor | None = None  # (Q,) int64
+    related: Tensor | None = None  # (Q,Q) bool
+    video_ids: list[str] = dataclasses.field(default_factory=list)
+    pair_ids: list[str] = dataclasses.field(default_factory=list)
+
+    def to(self, device: torch.device | str) -> "PairBatch":
+        """The same batch with every tensor on `device`."""
+        moved: dict[str, Any] = {
+            field.name: value.to(device, non_blocking=True)
+            for field in dataclasses.fields(self)
+            if isinstance(value := getattr(self, field.name), Tensor)
+        }
+        return dataclasses.replace(self, **moved)
+
+    def positive(self) -> Tensor:
+        """(V,Q) bool, related(v,q): v is q's own video, or has a query of the same text."""
+        videos = torch.arange(len(self.frames), device=self.video_index.device)
+        owner = videos[:, None] == self.video_index[None, :]  # (V,Q)
+        if self.text_index is None:
+            return owner
+        same_text = (self.text_index[:, None] == self.text_index[None, :]) & (
+            self.text_index[:, None] >= 0
+        )  # (Q,Q)
+        return owner | ((owner.float() @ same_text.float()) > 0)
+
+    def visible(self) -> Tensor:
+        """(Q,Q) bool, the relation mask of CSM: query i sees query j."""
+        same_video = self.video_index[:, None] == self.video_index[None, :]
+        return same_video if self.related is None else same_video | self.related
+
+    def span_frames(self) -> Tensor:
+        """(Q,2) float, the annotated span in frames: t * T / duration, clamped to [0,T]."""
+        if self.span_s is None:
+            raise ValueError("this batch has no annotated spans")
+        frames = self.frame_mask.sum(dim=1)[self.video_index].to(self.span_s.dtype)  # (Q,)
+        scale = frames / self.duration_s[self.video_index]
+        return torch.minimum((self.span_s * scale[:, None]).clamp(min=0), frames[:, None])

@@ -1,0 +1,180 @@
+"""The paper's losses, one function a numbered equation.
+
+V videos, Q queries, T frames, d width. Similarities are (V,Q) unless said otherwise.
+"""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Schedule = Literal["cosine", "printed", "linear", "fixed"]
+
+
+def adaptive_threshold(
+    progress: float, initial: float, final: float, schedule: Schedule = "cosine"
+) -> float:
+    """The dynamic threshold phi of Eq. 2 at training progress r in [0,1].
+
+    `cosine` goes from initial to final; `printed` is cos(r pi + 1) as the paper has it, which
+    starts and ends at neither; `linear` and `fixed` (final throughout) are the ablations.
+    Raises ValueError for another schedule or a progress outside [0,1].
+    """
+    if not 0 <= progress <= 1:
+        raise ValueError(f"{progress = } is outside [0, 1]")
+    if schedule == "cosine":
+        return final - (final - initial) * (1 + math.cos(math.pi * progress)) / 2
+    if schedule == "printed":
+        return final - (final - initial) * math.cos(progress * math.pi + 1)
+    if schedule == "linear":
+        return initial + (final - initial) * progress
+    if schedule == "fixed":
+        return final
+    raise ValueError(f"unknown {schedule = }")
+
+
+def contrast_weight(
+    frames: Tensor, words: Tensor, video_index: Tensor, negative: Tensor
+) -> Tensor:
+    """theta of Eq. 4 for each pair (p(q), q), detached and clamped to [0.05, 0.5].
+
+    frames (V,d) and words (Q,d) are the masked means of G' and W'; negative (V,Q) marks the
+    negative queries of each video. d+ = ||g - w+||, d- = mean ||g - w-||;
+    theta = 0.5 where there is no negative or d+ = d- = 0. Returns (Q,).
+    """
+    with torch.no_grad():
+        distance = torch.cdist(frames.float(), words.float())  # (V,Q)
+        pairs = torch.arange(len(video_index), device=video_index.device)
+        positive = distance[video_index, pairs]
+        negatives = negative[video_index].to(distance.dtype)  # (Q,Q): row q, queries of p(q)
+        count = negatives.sum(dim=1)
+        mean = (distance[video_index] * negatives).sum(dim=1) / count.clamp(min=1)
+        total = mean + positive
+        ratio = ((mean - positive) / total.clamp(min=1e-12)).square()
+        theta = (ratio / (1 + ratio)).clamp(0.05, 0.5)
+        return torch.where((count == 0) | (total == 0), torch.full_like(theta, 0.5), theta)
+
+
+def contrastive(
+    similarity: Tensor,
+    video_index: Tensor,
+    negative: Tensor,
+    theta: Tensor,
+    phi: float,
+    *,
+    queries: bool = True,
+    videos: bool = True,
+) -> Tensor:
+    """L_CL of Eq. 3: hinges of the pair's similarity against its negatives.
+
+    Mean over the pairs (p(q), q) of theta * mean over negative queries of p(q) of
+    [phi - S+ + S-]_+, plus (1 - theta) * the same over negative videos of q. An empty negative
+    set contributes 0. similarity, negative (V,Q), theta (Q,); `queries` and `videos` drop
+    either hinge (Table 5). Returns a scalar.
+    """
+    pairs = torch.arange(len(video_index), device=video_index.device)
+    positive = similarity[video_index, pairs]  # (Q,)
+    loss = torch.zeros_like(positive)
+    if queries:
+        hinge = (phi - positive[:, None] + similarity[video_index]).clamp(min=0)  # (Q,Q)
+        loss = loss + theta * _mean_where(hinge, negative[video_index])
+    if videos:
+        hinge = (phi - positive[:, None] + similarity.T).clamp(min=0)  # (Q,V)
+        loss = loss + (1 - theta) * _mean_where(hinge, negative.T)
+    return loss.mean()
+
+
+def rince(
+    similarity: Tensor,
+    positive: Tensor,
+    temperature: float | Tensor = 0.5,
+    q: float | Tensor = 0.5,
+    lam: float | Tensor = 0.01,
+) -> Tensor:
+    """Robust InfoNCE of Eqs. 6 and 7, in its published form (Chuang et al., CVPR 2022).
+
+    Mean over rows, of the mean over the row's positives s+, of
+    -exp(s+/tau)^q / q + (lam (exp(s+/tau) + sum over negatives exp(s-/tau)))^q / q.
+    similarity (R,N) float, positive (R,N) bool; a row's negatives are its non-positives, a row
+    with no positive is left out. As q -> 0 it tends to InfoNCE + log(lam). Returns a scalar.
+    """
+    scaled = similarity / temperature
+    log_negatives = scaled.masked_fill(positive, -torch.inf).logsumexp(dim=1, keepdim=True)
+    log_all = torch.logaddexp(scaled, log_negatives) + torch.as_tensor(lam).log()
+    # (e^{q b} - e^{q a}) / q by expm1, which stays exact as q -> 0.
+    values = (torch.expm1(q * log_all) - torch.expm1(q * scaled)) / q
+    rows = _mean_where(values, positive)
+    has_positive = positive.any(dim=1)
+    return (rows * has_positive).sum() / has_positive.sum().clamp(min=1)
+
+
+def alignment(
+    similarities: list[Tensor],
+    positive: Tensor,
+    temperature: float | Tensor,
+    q: float | Tensor,
+    lam: float | Tensor,
+) -> Tensor:
+    """L_1 of Eq. 8: RINCE in both directions of each similarity (S_es, S_op), summed."""
+    total = positive.new_zeros((), dtype=torch.float32)
+    for similarity in similarities:
+        total = total + rince(similarity, positive, temperature, q, lam)
+        total = total + rince(similarity.T, positive.T, temperature, q, lam)
+    return total
+
+
+def boundary_cells(span_frames: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+    """The frames (Q,) int64 in which spans (Q,2), in frames, start and (inclusively) end.
+
+    frames (Q,) is the number of real frames: min(floor(g_s), T-1) and ceil(g_e) - 1.
+    """
+    last = frames.long() - 1
+    start = torch.minimum(span_frames[:, 0].floor().long(), last)
+    end = torch.minimum(span_frames[:, 1].ceil().long() - 1, last)
+    return start, torch.maximum(end, start)
+
+
+def span(start_logits: Tensor, end_logits: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """L_2 of Eq. 9: cross-entropy of the start and end frames; logits (Q,T), cells (Q,)."""
+    return functional.cross_entropy(start_logits, start) + functional.cross_entropy(
+        end_logits, end
+    )
+
+
+def float_boundary(offsets: Tensor, span_frames: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """L_3 of Eq. 10 at the true cells: smooth L1 of the share of the boundary frame covered.
+
+    offsets (Q,T,2) in (0,1), span_frames (Q,2), start and end cells (Q,). Targets
+    O_s = 1 - (g_s - s) and O_e = g_e - e. The printed equation regresses the argmax, which
+    has no gradient.
+    """
+    pairs = torch.arange(len(start), device=start.device)
+    start_share = (1 - (span_frames[:, 0] - start)).clamp(0, 1)
+    end_share = (span_frames[:, 1] - end).clamp(0, 1)
+    return functional.smooth_l1_loss(
+        offsets[pairs, start, 0], start_share
+    ) + functional.smooth_l1_loss(offsets[pairs, end, 1], end_share)
+
+
+def csm_span(predicted: Tensor, target: Tensor) -> Tensor:
+    """L_csm: SmoothL1 + (1 - gIoU) of spans (Q,2) as fractions of the duration."""
+    inner = torch.minimum(predicted[:, 1], target[:, 1]) - torch.maximum(
+        predicted[:, 0], target[:, 0]
+    )
+    outer = torch.maximum(predicted[:, 1], target[:, 1]) - torch.minimum(
+        predicted[:, 0], target[:, 0]
+    )
+    overlap = inner.clamp(min=0)
+    union = (predicted[:, 1] - predicted[:, 0]) + (target[:, 1] - target[:, 0]) - overlap
+    tiny = 1e-8
+    g_iou = overlap / union.clamp(min=tiny) - (outer - union) / outer.clamp(min=tiny)
+    return functional.smooth_l1_loss(predicted, target) + (1 - g_iou).mean()
+
+
+def _mean_where(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of each row (R,N) over mask; 0 where the row has none."""
+    # where, not a product: a masked value may be infinite.
+    kept = torch.where(mask, values, torch.zeros_like(values))
+    return kept.sum(dim=1) / mask.sum(dim=1).clamp(min=1)

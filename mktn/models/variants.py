@@ -1,0 +1,40 @@
+"""The one frozen table of variants: full and the ablations of Tables 3 to 7.
+
+Table names, Snakemake rule names and tests all read it.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+from mktn.models.apa import ActivityMode
+from mktn.models.opm import ObjectMode
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """What of MKTN is built. None: the module is left out."""
+
+    tables: tuple[int, ...]
+    csm: bool = True
+    temporal: bool = True
+    contextual: bool = True
+    semantic: bool = True
+    avm: bool = True
+    visual_contrast: bool = True
+    textual_contrast: bool = True
+    threshold: Literal["linear", "fixed"] | None = None  # None: as configured
+    objects: ObjectMode = "prototypes"
+    activities: ActivityMode | None = "prototypes"
+
+
+VARIANTS: Mapping[str, Variant] = MappingProxyType(
+    {
+        "full": Variant(tables=(3, 4, 5, 6, 7)),
+        "wo_csm": Variant(tables=(3,), csm=False),
+        "wo_opm": Variant(tables=(3,), objects="projected"),
+        "wo_apa": Variant(tables=(3,), activities=None),
+        "wo_avm": Variant(tables=(3,), avm=False),
+    }
+)

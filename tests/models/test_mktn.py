@@ -1,0 +1,152 @@
+"""What a user relies on: padding cannot leak, batched equals single, one batch can be learned."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor
+
+from mktn.engine.criterion import Criterion, LossConfig
+from mktn.errors import UserError
+from mktn.grouping.batch import PairBatch
+from mktn.models import VARIANTS, build
+from tests.batches import SIZES, random_batch
+
+PER_QUERY = ("start_logits", "end_logits", "offsets", "csm_span")
+
+
+def outputs_of(variant: str, batch: PairBatch) -> dict[str, Tensor]:
+    torch.manual_seed(0)
+    model = build("mktn", variant, SIZES).eval()
+    with torch.no_grad():
+        return model(batch)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_padding_cannot_leak(variant: str) -> None:
+    batch = random_batch()
+    assert not batch.frame_mask.all()
+    assert not batch.word_mask.all()
+    poisoned = dataclasses.replace(
+        batch,
+        frames=batch.frames.masked_fill(~batch.frame_mask[..., None], 1e3),
+        patches=batch.patches.masked_fill(~batch.frame_mask[..., None, None], -1e3),
+        words=batch.words.masked_fill(~batch.word_mask[..., None], 1e3),
+    )
+    clean, dirty = outputs_of(variant, batch), outputs_of(variant, poisoned)
+    real = batch.frame_mask[batch.video_index]
+    for name, value in clean.items():
+        a, b = (x[real] if name in PER_QUERY[:3] else x for x in (value, dirty[name]))
+        torch.testing.assert_close(a, b, msg=lambda m, n=name: f"{n}: {m}")
+    assert (dirty["start_logits"].softmax(dim=1)[~real] == 0).all()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_longer_padding_changes_nothing(variant: str) -> None:
+    batch = random_batch(words=6)
+    wider = dataclasses.replace(
+        batch,
+        words=torch.cat([batch.words, torch.ones(len(batch.words), 3, SIZES.word_dimension)], 1),
+        word_mask=torch.cat([batch.word_mask, torch.zeros(len(batch.words), 3).bool()], 1),
+    )
+    for a, b in zip(
+        outputs_of(variant, batch).values(), outputs_of(variant, wider).values(), strict=True
+    ):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_batch_of_videos_equals_one_video_at_a_time(variant: str) -> None:
+    batch = random_batch((3, 1, 2))
+    together = outputs_of(variant, batch)
+    for v in range(3):
+        mine = batch.video_index == v
+        alone = dataclasses.replace(
+            batch,
+            frames=batch.frames[v : v + 1],
+            frame_mask=batch.frame_mask[v : v + 1],
+            patches=batch.patches[v : v + 1],
+            duration_s=batch.duration_s[v : v + 1],
+            video_index=torch.zeros(int(mine.sum()), dtype=torch.long),
+            related=None,
+            **{
+                name: getattr(batch, name)[mine]
+                for name in ("words", "word_mask", "sentences", "order", "span_s", "text_index")
+            },
+        )
+        single = outputs_of(variant, alone)
+        for name in together.keys() & set(PER_QUERY):
+            torch.testing.assert_close(together[name][mine], single[name])
+        for name in together.keys() & {"s_avm", "s_op", "s_es"}:
+            torch.testing.assert_close(together[name][v : v + 1, mine], single[name])
+
+
+def test_queries_of_a_video_help_each_other_and_those_of_others_only_when_related() -> None:
+    batch = random_batch((2, 1))
+    changed = dataclasses.replace(batch, sentences=batch.sentences.clone())
+    changed.sentences[2] += 1
+    before, after = outputs_of("full", batch), outputs_of("full", changed)
+    torch.testing.assert_close(before["csm_span"][:2], after["csm_span"][:2])
+    related = torch.zeros(3, 3, dtype=torch.bool)
+    related[0, 2] = True
+    seeing = [dataclasses.replace(b, related=related) for b in (batch, changed)]
+    before, after = (outputs_of("full", b) for b in seeing)
+    assert not torch.allclose(before["csm_span"][0], after["csm_span"][0])
+    torch.testing.assert_close(before["csm_span"][1], after["csm_span"][1])
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_parameter_of_a_variant_receives_a_gradient(variant: str) -> None:
+    torch.manual_seed(0)
+    model, batch = build("mktn", variant, SIZES), random_batch((3, 2, 2, 4))
+    terms = Criterion(LossConfig(phi_initial=0.9), VARIANTS[variant])(model(batch), batch, 0.25)
+    assert terms.get("negative_share", torch.tensor(1.0)) > 0
+    terms["total"].backward()
+    still = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert not still
+
+
+def test_no_two_variants_compute_the_same() -> None:
+    batch = random_batch((3, 2, 2, 4))
+    torch.manual_seed(0)
+    shared = build("mktn", "full", SIZES).state_dict()
+    results = {}
+    for variant, parts in VARIANTS.items():
+        torch.manual_seed(1)
+        model = build("mktn", variant, SIZES)
+        model.load_state_dict({k: v for k, v in shared.items() if k in model.state_dict()}, False)
+        terms = Criterion(LossConfig(), parts)(model(batch), batch, 0.25)
+        results[variant] = round(terms["total"].item(), 5)
+    assert len(set(results.values())) == len(VARIANTS), results
+
+
+def test_one_batch_is_learned_to_near_zero() -> None:
+    torch.manual_seed(0)
+    sizes = dataclasses.replace(SIZES, width=32)
+    model, batch = build("mktn", "full", sizes), random_batch((2, 2, 2), seed=3)
+    criterion = Criterion(LossConfig(), VARIANTS["full"])
+    optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
+    for step in range(200):
+        terms = criterion(model(batch), batch, step / 199)
+        optimizer.zero_grad()
+        terms["total"].backward()
+        optimizer.step()
+        if step == 0:
+            first = terms["span"].item()
+    assert first > 3
+    assert terms["span"].item() < 0.05
+    assert terms["float"].item() < 0.01
+
+
+def test_positives_are_own_videos_and_videos_with_the_same_text() -> None:
+    batch = random_batch((2, 1, 1))
+    batch.text_index[:] = torch.tensor([0, 1, 0, 2])
+    expected = [[1, 1, 1, 0], [1, 0, 1, 0], [0, 0, 0, 1]]
+    assert batch.positive().int().tolist() == expected
+
+
+def test_an_unknown_variant_or_size_is_the_users_mistake() -> None:
+    with pytest.raises(UserError, match=r"unknown variant.*wo_cms.*expected one of full"):
+        build("mktn", "wo_cms", SIZES)
+    with pytest.raises(UserError, match="unknown key"):
+        build("mktn", "full", {**dataclasses.asdict(SIZES), "widht": 3})
