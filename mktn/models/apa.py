@@ -5,7 +5,6 @@ V videos, Q queries, T frames, A object and E activity prototypes, d width.
 
 import dataclasses
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +12,7 @@ from torch import Tensor, nn
 from mktn.models.encoders import Encoded
 from mktn.models.layers import masked_mean
 from mktn.models.similarity import activity_sentence_similarity
-
-# prototypes: the module. unaligned: without S_es. pooled: one activity, the pooled frames.
-ActivityMode = Literal["prototypes", "unaligned", "pooled"]
+from mktn.models.variants import ActivityMode
 
 
 @dataclasses.dataclass

@@ -4,18 +4,13 @@ V videos, Q queries, T frames, C+1 patches (slot 0 the frame), L words, A object
 prototypes, d width.
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 from mktn.models.encoders import Encoded
 from mktn.models.layers import SelectionWeights
 from mktn.models.similarity import object_phrase_similarity
-
-# prototypes: the module. objects: object prototypes without phrases or S_op.
-# raw: patches and words in place of prototypes. projected: patches alone, no S_op.
-ObjectMode = Literal["prototypes", "objects", "raw", "projected"]
+from mktn.models.variants import ObjectMode
 
 
 class OPM(nn.Module):

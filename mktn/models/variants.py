@@ -1,6 +1,6 @@
 """The one frozen table of variants: full and the ablations of Tables 3 to 7.
 
-Table names, Snakemake rule names and tests all read it.
+Table names, Snakemake rule names and tests all read it; it loads without torch.
 """
 
 import dataclasses
@@ -8,8 +8,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
-from mktn.models.apa import ActivityMode
-from mktn.models.opm import ObjectMode
+# OPM. prototypes: the module. objects: object prototypes without phrases or S_op.
+# raw: patches and words in place of prototypes. projected: patches alone, no S_op.
+ObjectMode = Literal["prototypes", "objects", "raw", "projected"]
+# APA. prototypes: the module. unaligned: without S_es. pooled: one activity, the pooled frames.
+ActivityMode = Literal["prototypes", "unaligned", "pooled"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,29 @@
+"""Sizes of a model; loads without torch, so that rules and tables can read it."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of a model. The first five follow from the data; the rest are hyperparameters."""
+
+    frames: int  # T
+    dimension: int  # width of a frame's global feature
+    patch_dimension: int  # width of a patch, 0 where the features have none
+    word_dimension: int
+    sentence_dimension: int
+    width: int = 128  # d
+    heads: int = 4
+    dropout: float = 0.1
+    objects: int = 6  # A
+    phrases: int = 4  # P
+    activities: int = 3  # E
+    virtual_patches: int = 4  # slots made of the global feature where there are no patches
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads or self.width % 2:
+            raise ValueError(
+                f"width {self.width} is not a multiple of 2 and of heads {self.heads}"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout {self.dropout} is outside [0, 1)")
