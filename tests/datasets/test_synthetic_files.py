@@ -13,9 +13,9 @@ from mktn.cli import main
 from mktn.datasets import read_pairs
 from mktn.datasets.synthetic import SyntheticSettings, synthesize
 from mktn.datasets.synthetic.motion import ACTIVITIES
-from mktn.datasets.synthetic.render import draw, poses, render
+from mktn.datasets.synthetic.render import draw, encode, poses, render
+from mktn.datasets.synthetic.settings import FLAVOURS
 from mktn.datasets.synthetic.story import (
-    FLAVOURS,
     OBJECTS,
     Action,
     Actor,
@@ -99,6 +99,18 @@ def test_the_ordinary_parsers_read_what_was_told(
     assert pairs.height == sum(len(queries) for _, queries in told)
 
 
+def test_encoding_does_not_depend_on_what_memory_held(tmp_path: Path) -> None:
+    settings = SMALL.filled("tacos")
+    frames = render(draw_story(settings, "tacos", "v", "train"), "tacos", settings)[:120]
+    encoded = set()
+    for k in range(12):
+        litter = [np.full(1000 * (k + 1) * (n + 1), 17 * k, np.uint8) for n in range(20)]
+        del litter
+        encode(frames, tmp_path / "video.mp4", settings)
+        encoded.add((tmp_path / "video.mp4").read_bytes())
+    assert len(encoded) == 1
+
+
 def test_native_files_have_the_published_layout(made: Made) -> None:
     charades = made["charades"][1] / "annotations"
     line = (charades / "charades_sta_train.txt").read_text().splitlines()[0]
@@ -137,19 +149,10 @@ def test_native_files_have_the_published_layout(made: Made) -> None:
 def test_actions_hold_what_every_actor_does(made: Made, dataset: str) -> None:
     told, folder = made[dataset]
     actions = pl.read_parquet(folder / "actions.parquet")
-    assert actions.columns == (
-        [
-            "video_id",
-            "split",
-            "actor",
-            "color",
-            "object",
-            "activity",
-            "start_s",
-            "end_s",
-            "duration_s",
-        ]
-    )
+    assert actions.columns == [
+        *("video_id", "split", "actor", "color", "object", "activity"),
+        *("start_s", "end_s", "duration_s"),
+    ]
     assert actions.height == sum(len(story.actions) for story, _ in told)
     assert actions.filter(pl.col("end_s") > pl.col("duration_s")).height == 0
     assert set(actions["activity"]) <= set(ACTIVITIES)

@@ -11,7 +11,8 @@ from mktn.datasets.synthetic import SyntheticSettings, tell, video_ids
 from mktn.datasets.synthetic.language import KINDS, PARAPHRASES, gerund, inflected, third
 from mktn.datasets.synthetic.motion import ACTIVITIES
 from mktn.datasets.synthetic.narration import Query
-from mktn.datasets.synthetic.story import COLORS, FLAVOURS, OBJECTS, Action, Story, held_out
+from mktn.datasets.synthetic.settings import FLAVOURS
+from mktn.datasets.synthetic.story import COLORS, OBJECTS, Action, Story, held_out
 from mktn.errors import UserError
 
 FLAVOUR_NAMES = sorted(FLAVOURS)
@@ -62,46 +63,40 @@ def meant(story: Story, text: str, actor: int) -> Action:
     return same[which[0]] if which else same[0]
 
 
-def moment(story: Story, sentence: str, before: Query | None) -> tuple[int, int]:
-    """The frames that a sentence denotes, found from its words alone and the one before."""
-    text = re.sub(r"^(first|then|after that|next|finally),? ", "", plain_commas(sentence))
+def moment(story: Story, sentence: str, before: Action | None) -> tuple[int, int, Action | None]:
+    """The frames that a sentence denotes, from its words and what the one before spoke of.
+
+    Third comes the last action of its one actor, which a pronoun in the next refers to.
+    """
+    text = sentence.lower().strip().removesuffix(".")
+    text = re.sub(r"^(first|then|after that|next|finally),? ", "", text)
     if " while " in text:
         left, right = text.split(" while ")
-        pairs = [
-            (max(a.start, b.start), min(a.end, b.end))
+        spans = [
+            (max(a.start, b.start), min(a.end, b.end), None)
             for a in story.of(actor_of(story, left))
             for b in story.of(actor_of(story, right))
             if (a.activity, b.activity) == (activity_of(left), activity_of(right)) and a.overlap(b)
         ]
-        assert len(pairs) == 1, sentence
-        return pairs[0]
+        assert len(spans) == 1, sentence
+        return spans[0]
     if joined := re.search(r" and then | and after that ", text):
-        own = story.of(actor_of(story, text))
         names = activity_of(text[: joined.start()]), activity_of(text[joined.end() :])
         pairs = [
-            (a.start, b.end)
-            for a, b in itertools.combinations(own, 2)
+            (a, b)
+            for a, b in itertools.combinations(story.of(actor_of(story, text)), 2)
             if (a.activity, b.activity) == names
         ]
         assert len(pairs) == 1, sentence
-        return pairs[0]
+        return pairs[0][0].start, pairs[0][1].end, pairs[0][1]
     if re.search(r"\bit\b", text):
-        assert before is not None
-        ended = [a for a in story.actions if a.end == before.end and names_it(story, a, before)]
-        own = story.of(ended[0].actor)
-        action = own[own.index(ended[0]) + 1]
-        assert action.activity == activity_of(text)
-        return action.start, action.end
-    action = meant(story, text, actor_of(story, text))
-    return action.start, action.end
-
-
-def plain_commas(sentence: str) -> str:
-    return sentence.lower().strip().removesuffix(".")
-
-
-def names_it(story: Story, action: Action, before: Query) -> bool:
-    return before.pronoun or actor_of(story, plain_commas(before.sentence)) == action.actor
+        assert before is not None, sentence
+        own = story.of(before.actor)
+        action = own[own.index(before) + 1]
+        assert action.activity == activity_of(text), sentence
+    else:
+        action = meant(story, text, actor_of(story, text))
+    return action.start, action.end, action
 
 
 @pytest.mark.parametrize("dataset", FLAVOUR_NAMES)
@@ -109,9 +104,8 @@ def test_every_sentence_denotes_its_moment(dataset: str) -> None:
     for story, told_of in told(dataset):
         before = None
         for query in told_of:
-            found = moment(story, query.sentence, before)
-            assert found == (query.start, query.end), (story.video_id, query)
-            before = query
+            start, end, before = moment(story, query.sentence, before)
+            assert (start, end) == (query.start, query.end), (story.video_id, query)
 
 
 @pytest.mark.parametrize("dataset", FLAVOUR_NAMES)
