@@ -1,0 +1,32 @@
+# MKTN and its ablations, from the sources to the tables. What depends on what; no algorithm.
+#
+#     snakemake --cores 8 results/table3.csv
+#     snakemake --cores 8 --forcerun train_wo_opm results/table3.csv
+
+import sys
+
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/sources.smk"
+include: "rules/features.smk"
+include: "rules/groups.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/results.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        f"{RESULTS}/table3.csv",
+
+
+onsuccess:
+    print_rejected()

@@ -1,0 +1,163 @@
+# The configuration, checked before any rule is read, and the names that rules share.
+import json
+import os
+import sys
+
+from mktn.config import check, for_dataset
+from mktn.errors import UserError
+from mktn.models.variants import VARIANTS
+from mktn.provenance import code_sha256
+
+# Where the workflow is, for runs with --directory elsewhere.
+REPOSITORY = workflow.basedir
+
+try:
+    check(config, f"{REPOSITORY}/workflow/schemas/config.schema.yaml")
+except UserError as error:
+    print(f"mktn: {error}", file=sys.stderr)
+    sys.exit(2)
+
+SOURCE = config["source"]
+RESULTS = config["results"]
+DATASETS = config["datasets"]
+DATA = f"data/{SOURCE}"
+RUN = f"runs/{SOURCE}/{{dataset}}/{config['model']}/{{variant}}/seed{{seed}}"
+BASELINE = f"runs/{SOURCE}/{{dataset}}/{{baseline}}/baseline/seed{{seed}}"
+
+
+wildcard_constraints:
+    dataset="activitynet|charades|tacos",
+    backbone="c3d|i3d",
+    variant="|".join(VARIANTS),
+    baseline="|".join(config["baselines"]),
+    frames="[0-9]+",
+    part="[0-9]+",
+    seed="[0-9]+",
+
+
+def of(dataset, *keys):
+    """A section of the configuration as this dataset has it."""
+    section = for_dataset(config, dataset)
+    for key in keys:
+        section = section[key]
+    return section
+
+
+def settings(make):
+    """`--settings` of a rule: JSON of what `make(wildcards)` gives, nulls left out."""
+
+    def given(wildcards):
+        values = make(wildcards)
+        return json.dumps(
+            {k: v for k, v in values.items() if v is not None}, sort_keys=True
+        )
+
+    return given
+
+
+def resampled(wildcards):
+    """The T store that training on this dataset reads."""
+    features = of(wildcards.dataset, "features")
+    store = f"{features['backbone']}-T{features['frames']}.zarr"
+    return f"{DATA}/features/{wildcards.dataset}/{store}"
+
+
+def seeded():
+    return {"seed": config["seed"]}
+
+
+def threaded():
+    return {"threads": config["threads"]}
+
+
+def word_vectors(wildcards):
+    """`trained`, or the file of published vectors, in the mirror unless the path is absolute."""
+    given = of(wildcards.dataset, "word_vectors")
+    return given if given == "trained" else os.path.join(config["mirror"], given)
+
+
+def training_settings(variant):
+    """What `mktn train` of a variant is told."""
+
+    def given(wildcards):
+        sections = {
+            key: of(wildcards.dataset, key)
+            for key in ("sizes", "losses", "loader", "train")
+        }
+        return {
+            "source": SOURCE,
+            "dataset": wildcards.dataset,
+            "model": config["model"],
+            "variant": variant,
+            "seed": int(wildcards.seed),
+            "device": config["device"],
+            "threads": config["threads"],
+            **sections,
+        }
+
+    return given
+
+
+def evaluation_settings(wildcards):
+    """What `mktn evaluate` is told: the protocol."""
+    return {
+        "source": SOURCE,
+        "dataset": wildcards.dataset,
+        "device": config["device"],
+        **seeded(),
+        **threaded(),
+        "loader": of(wildcards.dataset, "loader"),
+        "validation": validation(wildcards.dataset),
+        **of(wildcards.dataset, "evaluation"),
+    }
+
+
+def validation(dataset):
+    """Which validation split the epoch was selected on."""
+    return (
+        of(dataset, "pairs", "validation") if dataset == "activitynet" else "official"
+    )
+
+
+def table_variants(wildcards):
+    """The variants of a table that the configuration asks for."""
+    return [v for v in config["variants"] if int(wildcards.table) in VARIANTS[v].tables]
+
+
+def table_runs(wildcards):
+    """The metrics of every run that a table shows."""
+    return expand(
+        f"{RUN}/metrics.json",
+        dataset=DATASETS,
+        variant=table_variants(wildcards),
+        seed=config["seeds"],
+    )
+
+
+def print_rejected():
+    """How many pairs were left out, and where they are listed."""
+    for dataset in DATASETS:
+        path = f"{DATA}/groups/{dataset}/rejected.parquet"
+        if os.path.exists(path):
+            import polars
+
+            count = polars.scan_parquet(path).select(polars.len()).collect().item()
+            if count:
+                print(
+                    f"{dataset}: {count} pairs rejected, listed with reasons in {path}"
+                )
+
+
+LOADING_CODE = ["grouping/batch.py", "grouping/loader.py", "models"]
+TRAINING_CODE = [
+    *LOADING_CODE,
+    "losses.py",
+    *(
+        f"engine/{name}.py"
+        for name in ("train", "criterion", "gradients", "predict", "decode")
+    ),
+]
+EVALUATION_CODE = [
+    *LOADING_CODE,
+    *(f"engine/{name}.py" for name in ("evaluate", "metrics", "predict", "decode")),
+]

@@ -1,0 +1,62 @@
+# Evaluation: every query of the test split answered once, by a trained run or by a baseline.
+rule evaluate:
+    input:
+        model=f"{RUN}/model.safetensors",
+        config=f"{RUN}/config.json",
+        pairs=f"{DATA}/pairs/{{dataset}}/pairs.parquet",
+        rejected=f"{DATA}/groups/{{dataset}}/rejected.parquet",
+        groups=f"{DATA}/groups/{{dataset}}/groups.parquet",
+        features=resampled,
+        text=f"{DATA}/text/{{dataset}}.zarr",
+    output:
+        predictions=f"{RUN}/predictions.parquet",
+        metrics=f"{RUN}/metrics.json",
+    log:
+        f"logs/{SOURCE}/evaluate/{{dataset}}-{{variant}}-seed{{seed}}.log",
+    benchmark:
+        f"benchmarks/{SOURCE}/evaluate/{{dataset}}-{{variant}}-seed{{seed}}.tsv"
+    conda:
+        "../envs/mktn.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=10000 if SOURCE == "simulated" else 3000,
+        runtime=60,
+    params:
+        run=subpath(output.metrics, parent=True),
+        settings=settings(evaluation_settings),
+        code=code_sha256(*EVALUATION_CODE),
+    shell:
+        "mktn evaluate --run {params.run} --pairs {input.pairs} --rejected {input.rejected}"
+        " --groups {input.groups} --features {input.features} --text {input.text}"
+        " --predictions {output.predictions} --metrics {output.metrics}"
+        " --settings {params.settings:q} > {log} 2>&1"
+
+
+rule evaluate_baseline:
+    input:
+        pairs=f"{DATA}/pairs/{{dataset}}/pairs.parquet",
+        rejected=f"{DATA}/groups/{{dataset}}/rejected.parquet",
+        groups=f"{DATA}/groups/{{dataset}}/groups.parquet",
+        features=resampled,
+        text=f"{DATA}/text/{{dataset}}.zarr",
+    output:
+        predictions=f"{BASELINE}/predictions.parquet",
+        metrics=f"{BASELINE}/metrics.json",
+    log:
+        f"logs/{SOURCE}/evaluate/{{dataset}}-{{baseline}}-seed{{seed}}.log",
+    benchmark:
+        f"benchmarks/{SOURCE}/evaluate/{{dataset}}-{{baseline}}-seed{{seed}}.tsv"
+    conda:
+        "../envs/mktn.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        settings=settings(evaluation_settings),
+        code=code_sha256(*EVALUATION_CODE, "engine/baselines.py"),
+    shell:
+        "mktn evaluate --baseline {wildcards.baseline} --pairs {input.pairs}"
+        " --rejected {input.rejected} --groups {input.groups} --features {input.features}"
+        " --text {input.text} --predictions {output.predictions} --metrics {output.metrics}"
+        " --settings {params.settings:q} > {log} 2>&1"

@@ -1,0 +1,51 @@
+# Groups: which queries help each other, and which videos are trained on together.
+rule relate:
+    input:
+        pairs=f"{DATA}/pairs/{{dataset}}/pairs.parquet",
+        text=f"{DATA}/text/{{dataset}}.zarr",
+    output:
+        relations=f"{DATA}/groups/{{dataset}}/relations.parquet",
+    log:
+        f"logs/{SOURCE}/relate/{{dataset}}.log",
+    benchmark:
+        f"benchmarks/{SOURCE}/relate/{{dataset}}.tsv"
+    conda:
+        "../envs/mktn.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        settings=settings(lambda w: {**threaded(), **of(w.dataset, "relations")}),
+        code=code_sha256("grouping/relations.py"),
+    shell:
+        "mktn relate --pairs {input.pairs} --text {input.text} --out {output.relations}"
+        " --settings {params.settings:q} > {log} 2>&1"
+
+
+rule group:
+    input:
+        pairs=f"{DATA}/pairs/{{dataset}}/pairs.parquet",
+        rejected=f"{DATA}/pairs/{{dataset}}/rejected.parquet",
+        relations=f"{DATA}/groups/{{dataset}}/relations.parquet",
+        features=resampled,
+    output:
+        groups=f"{DATA}/groups/{{dataset}}/groups.parquet",
+        rejected=f"{DATA}/groups/{{dataset}}/rejected.parquet",
+    log:
+        f"logs/{SOURCE}/group/{{dataset}}.log",
+    benchmark:
+        f"benchmarks/{SOURCE}/group/{{dataset}}.tsv"
+    conda:
+        "../envs/mktn.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=settings(lambda w: {**seeded(), **of(w.dataset, "groups")}),
+        code=code_sha256("grouping/groups.py"),
+    shell:
+        "mktn group --pairs {input.pairs} --relations {input.relations}"
+        " --features {input.features} --groups {output.groups}"
+        " --rejected {output.rejected} --settings {params.settings:q} > {log} 2>&1"

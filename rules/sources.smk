@@ -1,0 +1,79 @@
+# Sources: annotation files, and for `synthetic` the videos and what really happens in them.
+if SOURCE == "synthetic":
+
+    rule synthesize:
+        output:
+            annotations=directory(f"{DATA}/annotations/{{dataset}}"),
+            videos=directory(f"{DATA}/videos/{{dataset}}"),
+            actions=f"{DATA}/actions/{{dataset}}.parquet",
+        log:
+            f"logs/{SOURCE}/synthesize/{{dataset}}.log",
+        benchmark:
+            f"benchmarks/{SOURCE}/synthesize/{{dataset}}.tsv"
+        conda:
+            "../envs/mktn.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=30,
+        params:
+            settings=settings(lambda w: {**seeded(), **of(w.dataset, "synthetic")}),
+            code=code_sha256("datasets/synthetic"),
+        shell:
+            "mktn synthesize --dataset {wildcards.dataset} --annotations {output.annotations}"
+            " --videos {output.videos} --actions {output.actions}"
+            " --settings {params.settings:q} > {log} 2>&1"
+
+else:
+
+    rule download:
+        input:
+            registry=f"{REPOSITORY}/workflow/sources.tsv",
+        output:
+            annotations=directory(f"{DATA}/annotations/{{dataset}}"),
+        log:
+            f"logs/{SOURCE}/download/{{dataset}}.log",
+        benchmark:
+            f"benchmarks/{SOURCE}/download/{{dataset}}.tsv"
+        conda:
+            "../envs/mktn.yaml"
+        threads: 1
+        resources:
+            mem_mb=500,
+            runtime=60,
+        params:
+            mirror=config["mirror"],
+            code=code_sha256("datasets/download.py"),
+        shell:
+            "mktn download --dataset {wildcards.dataset} --registry {input.registry}"
+            " --mirror {params.mirror:q} --out {output.annotations} > {log} 2>&1"
+
+
+rule pairs:
+    input:
+        annotations=f"{DATA}/annotations/{{dataset}}",
+    output:
+        pairs=f"{DATA}/pairs/{{dataset}}/pairs.parquet",
+        rejected=f"{DATA}/pairs/{{dataset}}/rejected.parquet",
+    log:
+        f"logs/{SOURCE}/pairs/{{dataset}}.log",
+    benchmark:
+        f"benchmarks/{SOURCE}/pairs/{{dataset}}.tsv"
+    conda:
+        "../envs/mktn.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings(lambda w: of(w.dataset, "pairs")),
+        code=code_sha256(
+            *(
+                f"datasets/{name}.py"
+                for name in ("pairs", "activitynet", "charades", "tacos")
+            )
+        ),
+    shell:
+        "mktn pairs --dataset {wildcards.dataset} --annotations {input.annotations}"
+        " --pairs {output.pairs} --rejected {output.rejected}"
+        " --settings {params.settings:q} > {log} 2>&1"

@@ -1,0 +1,63 @@
+"""The configuration: it matches its schema, and what is wrong is said in one line."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mktn.config import check, for_dataset
+from mktn.errors import UserError
+from mktn.models.variants import VARIANTS
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+
+
+def default() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def test_the_default_configuration_matches_its_schema() -> None:
+    check(default(), SCHEMA)
+
+
+@pytest.mark.parametrize("path", [*(ROOT / "workflow" / "configs").glob("*.yaml"),
+                                  ROOT / "tests" / "workflow" / "tiny.yaml"],
+                         ids=lambda path: path.stem)  # fmt: skip
+def test_each_override_matches_the_schema(path: Path) -> None:
+    from snakemake.utils import update_config
+
+    config = default() | {"mirror": "somewhere"}
+    update_config(config, yaml.safe_load(path.read_text()))
+    check(config, SCHEMA)
+
+
+def test_the_schema_lists_the_variants_of_the_code() -> None:
+    schema = yaml.safe_load(SCHEMA.read_text())
+    assert schema["properties"]["variants"]["items"]["enum"] == list(VARIANTS)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sede": 1}, r"configuration, sede: unknown key, found 'sede', expected 'seed'\?"),
+        ({"train": {"epoch": 3}}, r"train\.epoch: unknown key.*'epochs'"),
+        ({"variants": ["wo_cms"]}, r"variants\.0: value refused, found 'wo_cms', expected one of"),
+        ({"per_dataset": {"charades": {"losses": {"q": 0}}}}, r"charades\.losses\.q: value refu"),
+        ({"source": "simulated", "mirror": None}, "mirror: value refused"),
+        ({"train": {"epochs": "many"}}, r"train\.epochs: .*found 'many', expected a whole number"),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as error:
+        check(default() | change, SCHEMA)
+    assert re.search(message, str(error.value)), error.value
+    assert "\n" not in str(error.value)
+
+
+def test_a_dataset_overrides_key_by_key() -> None:
+    config = {"a": {"x": 1, "y": 2}, "b": 3, "per_dataset": {"tacos": {"a": {"y": 5}}}}
+    assert for_dataset(config, "tacos")["a"] == {"x": 1, "y": 5}
+    assert for_dataset(config, "charades")["a"] == {"x": 1, "y": 2}
