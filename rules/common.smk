@@ -35,6 +35,67 @@ wildcard_constraints:
     seed="[0-9]+",
 
 
+# The files of the package that each step runs: what makes Snakemake run it again.
+CLIPS = ["video", "c3d", "i3d", "backbones", "preprocessing", "store", "writers"]
+LOADING = ["grouping/batch.py", "grouping/loader.py", "models"]
+STEP_CODE = {
+    "synthesize": ["datasets/synthetic"],
+    "download": ["datasets/download.py"],
+    "pairs": [
+        f"datasets/{name}.py"
+        for name in ("pairs", "annotations", "activitynet", "charades", "tacos")
+    ],
+    "simulate": [
+        "features/simulate.py",
+        "features/action_labels.py",
+        "features/writers.py",
+    ],
+    "pretrain": [
+        f"features/{name}.py"
+        for name in (
+            *CLIPS,
+            "pretrain",
+            "clip_classifier",
+            "clip_labels",
+            "labelled_clips",
+        )
+    ],
+    "extract_video": [f"features/{name}.py" for name in (*CLIPS, "extract")],
+    "resample": ["features/resample.py", "features/store.py", "features/writers.py"],
+    "extract_text": [
+        f"features/{name}.py"
+        for name in (
+            "text",
+            "text_store",
+            "glove",
+            "skipthought",
+            "skipthought_training",
+        )
+    ],
+    "relate": ["grouping/relations.py", "features/text_store.py"],
+    "group": ["grouping/groups.py"],
+    "train": [
+        *LOADING,
+        "losses.py",
+        *(f"engine/{name}.py" for name in ("train", "criterion", "gradients")),
+        *(f"engine/{name}.py" for name in ("predict", "decode")),
+    ],
+    "evaluate": [
+        *LOADING,
+        *(f"engine/{name}.py" for name in ("evaluate", "metrics", "predict", "decode")),
+    ],
+    "evaluate_baseline": [
+        f"engine/{name}.py" for name in ("evaluate", "metrics", "baselines")
+    ],
+    "table": ["report"],
+}
+
+
+def code(step):
+    """Hash of the code that a step runs."""
+    return code_sha256(*STEP_CODE[step])
+
+
 def of(dataset, *keys):
     """A section of the configuration as this dataset has it."""
     section = for_dataset(config, dataset)
@@ -146,18 +207,3 @@ def print_rejected():
                 print(
                     f"{dataset}: {count} pairs rejected, listed with reasons in {path}"
                 )
-
-
-LOADING_CODE = ["grouping/batch.py", "grouping/loader.py", "models"]
-TRAINING_CODE = [
-    *LOADING_CODE,
-    "losses.py",
-    *(
-        f"engine/{name}.py"
-        for name in ("train", "criterion", "gradients", "predict", "decode")
-    ),
-]
-EVALUATION_CODE = [
-    *LOADING_CODE,
-    *(f"engine/{name}.py" for name in ("evaluate", "metrics", "predict", "decode")),
-]

@@ -24,7 +24,7 @@ rule evaluate:
     params:
         run=subpath(output.metrics, parent=True),
         settings=settings(evaluation_settings),
-        code=code_sha256(*EVALUATION_CODE),
+        code=code("evaluate"),
     shell:
         "mktn evaluate --run {params.run} --pairs {input.pairs} --rejected {input.rejected}"
         " --groups {input.groups} --features {input.features} --text {input.text}"
@@ -54,7 +54,7 @@ rule evaluate_baseline:
         runtime=30,
     params:
         settings=settings(evaluation_settings),
-        code=code_sha256(*EVALUATION_CODE, "engine/baselines.py"),
+        code=code("evaluate_baseline"),
     shell:
         "mktn evaluate --baseline {wildcards.baseline} --pairs {input.pairs}"
         " --rejected {input.rejected} --groups {input.groups} --features {input.features}"

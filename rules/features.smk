@@ -28,7 +28,7 @@ if SOURCE == "simulated":
                     "compressor": of(w.dataset, "features", "compressor"),
                 }
             ),
-            code=code_sha256("features/simulate.py", "features/action_labels.py"),
+            code=code("simulate"),
         shell:
             "mktn simulate --dataset {wildcards.dataset} --annotations {input.annotations}"
             " --pairs {input.pairs} --out {output.store}"
@@ -57,7 +57,7 @@ else:
             settings=settings(
                 lambda w: {**seeded(), **threaded(), **of(w.dataset, "pretrain")}
             ),
-            code=code_sha256("features"),
+            code=code("pretrain"),
         shell:
             "mktn pretrain --actions {input.actions} --videos {input.videos}"
             " --backbone {wildcards.backbone} --weights {output.weights}"
@@ -92,7 +92,7 @@ else:
                     **of(w.dataset, "extract"),
                 }
             ),
-            code=code_sha256("features"),
+            code=code("extract_video"),
         shell:
             "mktn extract-video --videos {input.videos} --pairs {input.pairs}"
             " --backbone {wildcards.backbone} --weights {input.weights} --out {output.part}"
@@ -128,9 +128,7 @@ else:
                     "compressor": of(w.dataset, "features", "compressor"),
                 }
             ),
-            code=code_sha256(
-                "features/resample.py", "features/store.py", "features/writers.py"
-            ),
+            code=code("resample"),
         shell:
             "mktn resample --features {params.folder} --pairs {input.pairs}"
             " --frames {wildcards.frames} --out {output.store}"
@@ -156,13 +154,7 @@ rule extract_text:
     params:
         word_vectors=word_vectors,
         settings=settings(lambda w: {**seeded(), **threaded(), **of(w.dataset, "text")}),
-        code=code_sha256(
-            *(f"features/{name}.py" for name in ("text", "text_store", "glove")),
-            *(
-                f"features/{name}.py"
-                for name in ("skipthought", "skipthought_training")
-            ),
-        ),
+        code=code("extract_text"),
     shell:
         "mktn extract-text --pairs {input.pairs} --word-vectors {params.word_vectors:q}"
         " --models {output.models} --out {output.store}"

@@ -17,7 +17,7 @@ rule relate:
         runtime=30,
     params:
         settings=settings(lambda w: {**threaded(), **of(w.dataset, "relations")}),
-        code=code_sha256("grouping/relations.py"),
+        code=code("relate"),
     shell:
         "mktn relate --pairs {input.pairs} --text {input.text} --out {output.relations}"
         " --settings {params.settings:q} > {log} 2>&1"
@@ -44,8 +44,9 @@ rule group:
         runtime=30,
     params:
         settings=settings(lambda w: {**seeded(), **of(w.dataset, "groups")}),
-        code=code_sha256("grouping/groups.py"),
+        code=code("group"),
     shell:
         "mktn group --pairs {input.pairs} --relations {input.relations}"
-        " --features {input.features} --groups {output.groups}"
-        " --rejected {output.rejected} --settings {params.settings:q} > {log} 2>&1"
+        " --rejected-pairs {input.rejected} --features {input.features}"
+        " --groups {output.groups} --rejected {output.rejected}"
+        " --settings {params.settings:q} > {log} 2>&1"

@@ -26,7 +26,7 @@ rule table:
         runtime=10,
     params:
         variants=table_variants,
-        code=code_sha256("report"),
+        code=code("table"),
     shell:
         "mktn tables --metrics {input.runs} {input.baselines} --reported {input.reported}"
         " --table {wildcards.table} --variants {params.variants} --csv {output.csv}"

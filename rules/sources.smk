@@ -18,7 +18,7 @@ if SOURCE == "synthetic":
             runtime=30,
         params:
             settings=settings(lambda w: {**seeded(), **of(w.dataset, "synthetic")}),
-            code=code_sha256("datasets/synthetic"),
+            code=code("synthesize"),
         shell:
             "mktn synthesize --dataset {wildcards.dataset} --annotations {output.annotations}"
             " --videos {output.videos} --actions {output.actions}"
@@ -43,7 +43,7 @@ else:
             runtime=60,
         params:
             mirror=config["mirror"],
-            code=code_sha256("datasets/download.py"),
+            code=code("download"),
         shell:
             "mktn download --dataset {wildcards.dataset} --registry {input.registry}"
             " --mirror {params.mirror:q} --out {output.annotations} > {log} 2>&1"
@@ -67,12 +67,7 @@ rule pairs:
         runtime=10,
     params:
         settings=settings(lambda w: of(w.dataset, "pairs")),
-        code=code_sha256(
-            *(
-                f"datasets/{name}.py"
-                for name in ("pairs", "activitynet", "charades", "tacos")
-            )
-        ),
+        code=code("pairs"),
     shell:
         "mktn pairs --dataset {wildcards.dataset} --annotations {input.annotations}"
         " --pairs {output.pairs} --rejected {output.rejected}"

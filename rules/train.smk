@@ -27,7 +27,7 @@ for variant in VARIANTS:
         params:
             run=subpath(output.model, parent=True),
             settings=settings(training_settings(variant)),
-            code=code_sha256(*TRAINING_CODE),
+            code=code("train"),
         shell:
             "mktn train --pairs {input.pairs} --groups {input.groups}"
             " --relations {input.relations} --features {input.features} --text {input.text}"

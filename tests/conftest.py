@@ -14,3 +14,55 @@ def shared_data() -> Path:
     if not (folder / "README.md").is_file():
         pytest.skip(f"real annotations are absent: {folder} (set MKTN_SHARED_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of ten videos: pairs, groups of two videos, relations, features and text."""
+    import numpy as np
+    import polars as pl
+
+    from mktn.features.text import TextSettings, extract_text
+    from mktn.features.writers import ResampledWriter
+
+    folder = tmp_path_factory.mktemp("small")
+    frames = 5
+    queries = {"train": [2, 3, 1, 4, 2, 2, 3], "val": [1, 2], "test": [2]}
+    rows, groups = [], []
+    for split, counts in queries.items():
+        for video, count in enumerate(counts):
+            name = f"{split}{video}"
+            for order in range(count):
+                pair_id = f"{split}/{name}#{order}"
+                sentence = f"the {'red' if order else 'blue'} ball {['spins', 'falls'][video % 2]}"
+                span = (order, order + 1.5)
+                rows.append(("charades", split, name, pair_id, sentence, order, *span, 10.0))
+                groups.append((split, video // 2 + 10 * len(split), name, pair_id))
+    schema = ("dataset", "split", "video_id", "pair_id", "sentence", "order")
+    pairs = pl.DataFrame(rows, (*schema, "start_s", "end_s", "duration_s"), orient="row")
+    pairs.write_parquet(folder / "pairs.parquet")
+    pl.DataFrame(groups, ("split", "group", "video_id", "pair_id"), orient="row").write_parquet(
+        folder / "groups.parquet"
+    )
+    related = [("train/train0#0", "train/train2#0", "contextual", 1.0),
+               ("train/train0#0", "train/train1#1", "semantic", 0.9),
+               ("train/train0#0", "train/train0#1", "temporal", 0.5)]  # fmt: skip
+    pl.DataFrame(related, ("pair_a", "pair_b", "kind", "weight"), orient="row").write_parquet(
+        folder / "relations.parquet"
+    )
+    videos = pairs["video_id"].unique(maintain_order=True).to_list()
+    with ResampledWriter(folder / "t.zarr", len(videos), frames, 3, 2, 4) as writer:
+        for number, name in enumerate(videos):
+            writer.append(name, np.full((frames, 3), number), np.full((frames, 2, 4), -number), 10)
+    vectors = "".join(f"{w} {i} 1\n" for i, w in enumerate(["the", "red", "blue", "spins"]))
+    (folder / "glove.txt").write_text(vectors)
+    settings = {"steps": 1, "dimension": 4, "batch": 4}
+    extract_text(
+        pairs,
+        folder / "glove.txt",
+        folder / "models",
+        folder / "text.zarr",
+        TextSettings(skipthought=type(TextSettings().skipthought)(**settings)),
+        lambda line: None,
+    )
+    return folder

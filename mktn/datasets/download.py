@@ -66,8 +66,8 @@ def read_registry(path: Path) -> list[SourceFile]:
                 found=list(row.values()),
                 expected=" ".join(COLUMNS),
             )
-        text = {name: str(value) for name, value in row.items() if name != "bytes"}
-        files.append(SourceFile(bytes=int(row["bytes"]), **text))
+        texts = {name: str(value) for name, value in row.items() if name != "bytes"}
+        files.append(SourceFile(bytes=int(row["bytes"]), **texts))
     return files
 
 

@@ -15,6 +15,7 @@ class ModelConfig:
     width: int = 128  # d
     heads: int = 4
     dropout: float = 0.1
+    feature_dropout: float = 0.0  # of the numbers of the video features themselves
     objects: int = 6  # A
     phrases: int = 4  # P
     activities: int = 3  # E
@@ -25,5 +26,5 @@ class ModelConfig:
             raise ValueError(
                 f"width {self.width} is not a multiple of 2 and of heads {self.heads}"
             )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout {self.dropout} is outside [0, 1)")
+        if not (0 <= self.dropout < 1 and 0 <= self.feature_dropout < 1):
+            raise ValueError(f"dropout {self.dropout} or {self.feature_dropout} is outside [0, 1)")

@@ -40,8 +40,10 @@ class VideoEncoder(nn.Module):
         width: int,
         heads: int,
         dropout: float,
+        feature_dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        self.features = nn.Dropout(feature_dropout)
         self.virtual_patches = 0 if patch_dimension else virtual_patches
         self.frame = nn.Linear(dimension, width)
         self.patch = nn.Linear(patch_dimension or dimension, width * max(self.virtual_patches, 1))
@@ -53,16 +55,17 @@ class VideoEncoder(nn.Module):
 
     def forward(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
         """Frames G (V,T,d) and patches (V,T,C+1,d)."""
-        x = self.dropout(self.frame(batch.frames))
+        frames = self.features(batch.frames)
+        x = self.dropout(self.frame(frames))
         x = x + sinusoid(torch.arange(x.shape[1], device=x.device), x.shape[-1]).to(x.dtype)
         normed = self.norm_in(x)
         x = self.norm_out(x + self.dropout(self.attention(normed, normed, batch.frame_mask)))
         if self.virtual_patches:
-            patches = self.patch(batch.frames).unflatten(-1, (self.virtual_patches, -1))
+            patches = self.patch(frames).unflatten(-1, (self.virtual_patches, -1))
         elif batch.patches is None:
             raise ValueError("the model was built for patches and the batch has none")
         else:
-            patches = self.patch(batch.patches)
+            patches = self.patch(self.features(batch.patches))
         patches = self.norm_patch(self.dropout(patches))  # (V,T,C,d)
         return x, torch.cat([x[:, :, None], patches], dim=2)
 

@@ -27,6 +27,7 @@ class MKTN(nn.Module):
             width,
             heads,
             dropout,
+            config.feature_dropout,
         )
         self.text = TextEncoder(config.word_dimension, config.sentence_dimension, width, dropout)
         self.transfer = KnowledgeTransfer(

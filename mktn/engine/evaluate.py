@@ -1,0 +1,207 @@
+"""`mktn evaluate`: predictions and metrics of a trained run, or of a baseline without a model."""
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+
+from mktn.config import fill, read_settings
+from mktn.engine.baselines import random_moments, train_prior
+from mktn.engine.checkpoint import load
+from mktn.engine.metrics import METRICS_FORMAT, evaluate_rankings
+from mktn.engine.predict import Predictions, choose_device, predict
+from mktn.errors import UserError
+from mktn.files import write_json, written_beside
+
+if TYPE_CHECKING:
+    from mktn.grouping.loader import PairData
+
+BASELINES = ("random", "train-prior")
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+    """The protocol that scores are computed under; all of it is written into metrics.json."""
+
+    source: str
+    dataset: str
+    ious: tuple[float, ...]
+    table_iou: float  # the lower IoU of the paper's table; the train prior is fitted to it
+    nms: Any = 0.5  # an IoU, or "peer": IoU - 0.05 for each IoU (TALL, DRN)
+    ns: tuple[int, ...] = (1, 5)
+    comparison: Literal[">", ">="] = ">"
+    order: Literal["annotation", "shuffled", "none"] = "annotation"
+    validation: str = "official"
+    bootstraps: int = 1000
+    seed: int = 0
+    device: str = "auto"
+    threads: int = 1
+    loader: dict[str, Any] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.nms != "peer" and not (isinstance(self.nms, int | float) and 0 < self.nms <= 1):
+            raise ValueError(f'nms {self.nms!r} is neither "peer" nor in (0, 1]')
+        if self.table_iou not in self.ious:
+            raise ValueError(f"table_iou {self.table_iou} is not among the ious {self.ious}")
+
+    def thresholds(self) -> dict[float, float]:
+        """The NMS threshold that each IoU's ranking is made with."""
+        peer = self.nms == "peer"
+        return {iou: round(iou - 0.05, 4) if peer else float(self.nms) for iou in self.ious}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `mktn evaluate`."""
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--run", help="folder of a trained run")
+    what.add_argument("--baseline", choices=BASELINES, help="no model: a baseline")
+    parser.add_argument("--pairs", required=True, help="pairs.parquet")
+    parser.add_argument("--rejected", required=True, help="rejected.parquet of the groups")
+    parser.add_argument("--groups", required=True, help="groups.parquet")
+    parser.add_argument("--features", required=True, help="{backbone}-T{T}.zarr")
+    parser.add_argument("--text", required=True, help="text store of the same pairs")
+    parser.add_argument("--split", default="test", choices=("val", "test"), help="what is scored")
+    parser.add_argument("--predictions", required=True, help="output: predictions.parquet")
+    parser.add_argument("--metrics", required=True, help="output: metrics.json")
+    parser.add_argument("--settings", required=True, help="JSON or a file: EvaluationConfig")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Answer the queries of the split, and write predictions.parquet and metrics.json."""
+    import polars as pl
+
+    from mktn.grouping.loader import LoaderConfig, PairData
+
+    config = fill(EvaluationConfig, read_settings(arguments.settings))
+    torch.set_num_threads(config.threads)
+    data = PairData(
+        arguments.pairs,
+        arguments.groups,
+        arguments.features,
+        arguments.text,
+        config=fill(LoaderConfig, config.loader, "settings.loader"),
+    )
+    rows = data.split(arguments.split)
+    if not len(rows):
+        raise UserError(f"no usable {arguments.split} pair", where=arguments.groups)
+    identity: dict[str, Any]
+    if arguments.run:
+        network, trained = load(arguments.run)
+        _same(trained, config, arguments.run)
+        identity = {name: trained[name] for name in ("model", "variant", "seed")}
+        identity["patches"] = trained["patches"]
+        device = choose_device(config.device)
+        found = predict(
+            network.to(device),
+            data,
+            arguments.split,
+            device=device,
+            n=max(config.ns),
+            nms_thresholds=sorted(set(config.thresholds().values())),
+            order=config.order,
+            seed=config.seed,
+        )
+    else:
+        identity = {"model": arguments.baseline, "variant": "baseline", "seed": config.seed}
+        found = baseline(arguments.baseline, data, rows, config)
+    rejected = pl.read_parquet(arguments.rejected).filter(pl.col("split") == arguments.split)
+    metrics = {
+        "format": METRICS_FORMAT,
+        "source": config.source,
+        "dataset": config.dataset,
+        **identity,
+        "split": arguments.split,
+        "queries": len(rows),
+        "videos": len({data.video_ids[row] for row in rows}),
+        "rejected": rejected.height,
+        "comparison": config.comparison,
+        "nms": config.nms,
+        "order": config.order,
+        "validation": config.validation,
+        "bootstraps": config.bootstraps,
+        "notes": list(config.notes),
+        "metrics": score(found, data, config),
+    }
+    _write_predictions(found, config, Path(arguments.predictions))
+    write_json(metrics, arguments.metrics)
+
+
+def baseline(
+    name: str, data: "PairData", rows: np.ndarray, config: EvaluationConfig
+) -> dict[float, Predictions]:
+    """Moments that no video or sentence went into, for each NMS threshold."""
+    pair_ids, n = [data.pair_ids[row] for row in rows], max(config.ns)
+    duration = data.duration_s[rows].astype(np.float64)
+    found = {}
+    for threshold in sorted(set(config.thresholds().values())):
+        if name == "random":
+            moments = random_moments(pair_ids, n, threshold, config.seed)
+        else:
+            train = data.split("train")
+            fractions = data.span_s[train] / data.duration_s[train, None]
+            prior = train_prior(fractions, n, config.table_iou, threshold)
+            moments = np.full((len(rows), n, 2), np.nan)
+            moments[:, : len(prior)] = prior
+        scores = np.broadcast_to(1.0 / np.arange(1, n + 1), moments.shape[:2])
+        found[threshold] = Predictions(pair_ids, moments * duration[:, None, None], scores)
+    return found
+
+
+def score(
+    found: dict[float, Predictions], data: "PairData", config: EvaluationConfig
+) -> list[dict[str, Any]]:
+    """R@n at each IoU and mIoU, in per cent with 95 % intervals over videos."""
+    row_of = {pair_id: row for row, pair_id in enumerate(data.pair_ids)}
+    pair_ids = next(iter(found.values())).pair_ids
+    rows = [row_of[pair_id] for pair_id in pair_ids]
+    return evaluate_rankings(
+        {iou: list(found[limit].spans_s) for iou, limit in config.thresholds().items()},
+        data.span_s[rows],
+        [data.video_ids[row] for row in rows],
+        config.ns,
+        config.ious,
+        config.comparison,
+        config.seed,
+        config.bootstraps,
+    )
+
+
+def _same(trained: dict[str, Any], config: EvaluationConfig, run: str) -> None:
+    for name in ("source", "dataset"):
+        if trained[name] != getattr(config, name):
+            raise UserError(
+                f"the run was trained on another {name}",
+                where=run,
+                found=trained[name],
+                expected=getattr(config, name),
+                do="evaluate it on its own data",
+            )
+
+
+def _write_predictions(
+    found: dict[float, Predictions], config: EvaluationConfig, path: Path
+) -> None:
+    """pair_id, nms, rank (from 1), start_s, end_s, score; absent moments are left out."""
+    import polars as pl
+
+    frames = []
+    for threshold, predictions in found.items():
+        queries, n = predictions.scores.shape
+        frames.append(
+            pl.DataFrame(
+                {
+                    "pair_id": np.repeat(predictions.pair_ids, n).tolist(),
+                    "nms": np.full(queries * n, threshold),
+                    "rank": np.tile(np.arange(1, n + 1), queries),
+                    "start_s": predictions.spans_s[..., 0].ravel().astype(np.float64),
+                    "end_s": predictions.spans_s[..., 1].ravel().astype(np.float64),
+                    "score": predictions.scores.ravel().astype(np.float64),
+                }
+            ).filter(pl.col("start_s").is_not_nan())
+        )
+    with written_beside(path) as beside:
+        pl.concat(frames).write_parquet(beside)

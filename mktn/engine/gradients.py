@@ -1,0 +1,45 @@
+"""How hard each loss term pulls on the shared encoders."""
+
+import sys
+
+import torch
+from torch import Tensor, nn
+
+from mktn.engine.criterion import LossConfig
+
+SWAMPS = 10.0  # a term that pulls this many times harder than the span loss is reported
+
+
+def encoder_gradients(
+    terms: dict[str, Tensor], network: nn.Module, config: LossConfig
+) -> dict[str, float]:
+    """Norm of each weighted term's gradient on the video and text encoders: gradient_{term}."""
+    shared = [
+        parameter
+        for name, parameter in network.named_parameters()
+        if name.startswith(("video.", "text."))
+    ]
+    norms = {}
+    for name, value in terms.items():
+        weight = getattr(config, f"w_{name}", None)
+        if weight is None or not value.requires_grad:
+            continue
+        gradients = torch.autograd.grad(
+            weight * value, shared, retain_graph=True, allow_unused=True
+        )
+        squares = [gradient.square().sum() for gradient in gradients if gradient is not None]
+        norms[f"gradient_{name}"] = float(torch.stack(squares).sum().sqrt()) if squares else 0.0
+    return norms
+
+
+def warn_of_swamping(norms: dict[str, float], epoch: int) -> None:
+    """Print a line for each term whose gradient exceeds ten times the span loss's."""
+    span = norms.get("gradient_span", 0.0)
+    for name, norm in norms.items():
+        if norm > SWAMPS * span > 0:
+            term = name.removeprefix("gradient_")
+            print(
+                f"epoch {epoch}: the gradient of w_{term} * L_{term} on the encoders is "
+                f"{norm / span:.0f} times the span loss's; lower w_{term}",
+                file=sys.stderr,
+            )

@@ -1,0 +1,80 @@
+"""Answer every query of a split, all queries of a video together.
+
+N pairs of the split, n moments a pair.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from mktn.engine.decode import decode
+
+if TYPE_CHECKING:
+    from mktn.grouping.loader import OrderMode, PairData
+
+
+@dataclasses.dataclass
+class Predictions:
+    """Ranked moments: pair_ids (N), spans_s (N,n,2) seconds, NaN where absent, scores (N,n)."""
+
+    pair_ids: list[str]
+    spans_s: np.ndarray
+    scores: np.ndarray
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is the GPU where there is one, else the CPU; any other name is torch's own."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+@contextlib.contextmanager
+def autocast(device: torch.device) -> Iterator[None]:
+    """bfloat16 autocast on a GPU, nothing on the CPU."""
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
+        yield
+
+
+def predict(
+    model: nn.Module,
+    data: "PairData",
+    split: str,
+    *,
+    device: torch.device,
+    n: int,
+    nms_thresholds: Sequence[float],
+    order: "OrderMode" = "annotation",
+    seed: int = 0,
+) -> dict[float, Predictions]:
+    """The n best moments of each usable pair of a split, for each NMS threshold.
+
+    The model is left in evaluation mode.
+    """
+    model.eval()
+    pair_ids: list[str] = []
+    parts: dict[float, list[tuple[np.ndarray, np.ndarray]]] = {t: [] for t in nms_thresholds}
+    with torch.inference_mode(), autocast(device):
+        for batch in data.batches(split, order=order, seed=seed):
+            batch = batch.to(device)
+            outputs = model(batch)
+            frames = batch.frame_mask.sum(dim=1)[batch.video_index]
+            duration_s = batch.duration_s[batch.video_index]
+            logits = outputs["start_logits"], outputs["end_logits"], outputs["offsets"]
+            pair_ids += batch.pair_ids
+            for threshold, part in parts.items():
+                spans, scores = decode(*logits, frames, duration_s, n, threshold)
+                part.append((spans.cpu().numpy(), scores.cpu().numpy()))
+    return {
+        threshold: Predictions(
+            pair_ids,
+            np.concatenate([spans for spans, _ in part] or [np.empty((0, n, 2))]),
+            np.concatenate([scores for _, scores in part] or [np.empty((0, n))]),
+        )
+        for threshold, part in parts.items()
+    }

@@ -1,0 +1,23 @@
+"""Reading `pairs.parquet` in the steps that come after it."""
+
+from pathlib import Path
+
+import polars as pl
+
+from mktn.errors import UserError
+
+
+def read_pairs_file(path: str | Path, columns: list[str] | None = None) -> pl.DataFrame:
+    """The pairs, or the named columns of them. Raises UserError when they cannot be read."""
+    try:
+        return pl.read_parquet(path, columns=columns)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise UserError(
+            "pairs cannot be read", where=path, found=error, do="run `mktn pairs`"
+        ) from error
+
+
+def read_videos(path: str | Path) -> list[tuple[str, float]]:
+    """(video_id, duration_s) of each video of the pairs, in their order; reads no text."""
+    frame = read_pairs_file(path, ["video_id", "duration_s"])
+    return list(frame.unique("video_id", keep="first", maintain_order=True).iter_rows())

@@ -1,0 +1,245 @@
+"""Video features on disk: extraction parts, and the resampled store that training reads.
+
+Shape legend: n clip rows of one video, R rows of a part, V videos, T frames, D global feature,
+C patches of a frame, D_p patch feature. Features and patches are float16, spans float32 seconds.
+Both stores are Zarr v3 groups with a `manifest.parquet` inside, whole or absent; they are written
+by `mktn.features.writers`.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import tensorstore
+
+from mktn.errors import UserError
+
+FORMAT = 1
+SHARD_BYTES = 32 * 2**20
+PART_CHUNK_ROWS = 64
+PART_SCHEMA = {
+    "video_id": pl.String,
+    "part": pl.Int64,
+    "offset": pl.Int64,
+    "rows": pl.Int64,
+    "status": pl.String,
+    "error": pl.String,
+    "duration_s": pl.Float64,
+}
+RESAMPLED_SCHEMA = {
+    "video_id": pl.String,
+    "row": pl.Int64,
+    "status": pl.String,
+    "error": pl.String,
+    "duration_s": pl.Float64,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoFeatures:
+    """The clip features of one video.
+
+    features (n,D) and patches (n,C,D_p) or None, float16; span_s (n,2) float32 seconds;
+    duration_s of the video as it was decoded.
+    """
+
+    video_id: str
+    features: np.ndarray
+    patches: np.ndarray | None
+    span_s: np.ndarray
+    duration_s: float
+
+
+class FeatureStore:
+    """All `part-*.zarr` of a folder as one mapping from video_id to VideoFeatures.
+
+    `video_ids` are the usable ones, `errors` the reason of each other one. Raises UserError on a
+    folder without parts, a part of another format, parts that do not belong together, a video in
+    two parts, and, when read, an unknown video or one that is recorded as an error.
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        self.directory = Path(directory)
+        paths = sorted(self.directory.glob("part-*.zarr"))
+        if not paths:
+            raise UserError(
+                "no feature parts", where=self.directory, expected="part-*.zarr",
+                do="run mktn extract-video",
+            )  # fmt: skip
+        self._parts = [_Group(path) for path in paths]
+        self.attributes = self._parts[0].attributes
+        for part in self._parts[1:]:
+            for key in ("backbone", "weights_sha256", "clip", "stride", "fps", "patches"):
+                if part.attributes.get(key) != self.attributes.get(key):
+                    raise UserError(
+                        f"parts of one folder differ in {key}", where=part.path,
+                        found=part.attributes.get(key), expected=self.attributes.get(key),
+                        do="remove the older parts and extract them again",
+                    )  # fmt: skip
+        manifests = [part.manifest().with_columns(_index=i) for i, part in enumerate(self._parts)]
+        self.manifest = pl.concat(manifests)
+        self._rows = _by_video(self.manifest, self.directory)
+
+    @property
+    def video_ids(self) -> list[str]:
+        """The videos that can be read, in the order of the parts."""
+        return [name for name, row in self._rows.items() if row["status"] == "ok"]
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """video_id -> why it has no features."""
+        return {n: row["error"] for n, row in self._rows.items() if row["status"] != "ok"}
+
+    def __contains__(self, video_id: str) -> bool:
+        return self._rows.get(video_id, {}).get("status") == "ok"
+
+    def __len__(self) -> int:
+        return len(self.video_ids)
+
+    def __getitem__(self, video_id: str) -> VideoFeatures:
+        """The features of one video; UserError when it is unknown or recorded as an error."""
+        row = _usable(self._rows, video_id, self.directory)
+        group = self._parts[row["_index"]]
+        rows = slice(row["offset"], row["offset"] + row["rows"])
+        names = ["features", "span_s", *(["patches"] if group.has("patches") else [])]
+        futures = {name: group.array(name)[rows].read() for name in names}
+        arrays = {name: np.asarray(future.result()) for name, future in futures.items()}
+        return VideoFeatures(
+            video_id=video_id,
+            features=arrays["features"],
+            patches=arrays.get("patches"),
+            span_s=arrays["span_s"],
+            duration_s=row["duration_s"],
+        )
+
+
+class ResampledStore:
+    """T frames a video, one chunk a video: what training reads.
+
+    frames T, dimension D, patches C (0 when there are none), patch_dimension D_p, video_ids (the
+    usable ones in row order), `row` video_id -> row, duration_s video_id -> seconds, attributes.
+    Raises UserError on a store of another format or a folder that is none.
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        self.directory = Path(directory)
+        self._group = _Group(self.directory)
+        self.attributes = self._group.attributes
+        self.manifest = self._group.manifest()
+        self._rows = _by_video(self.manifest, self.directory)
+        self._features = self._group.array("features")
+        self._patches = self._group.array("patches") if self._group.has("patches") else None
+        _, self.frames, self.dimension = self._features.shape
+        patch_shape = (0, 0) if self._patches is None else self._patches.shape[2:]
+        self.patches: int = patch_shape[0]
+        self.patch_dimension: int = patch_shape[1]
+        usable = sorted(
+            (row for row in self._rows.values() if row["status"] == "ok"), key=lambda r: r["row"]
+        )
+        self.video_ids: list[str] = [row["video_id"] for row in usable]
+        self.row: dict[str, int] = {row["video_id"]: row["row"] for row in usable}
+        self.duration_s: dict[str, float] = {r["video_id"]: r["duration_s"] for r in usable}
+        self.errors: dict[str, str] = {
+            name: row["error"] for name, row in self._rows.items() if row["status"] != "ok"
+        }
+
+    def __contains__(self, video_id: str) -> bool:
+        return video_id in self.row
+
+    def __len__(self) -> int:
+        return len(self.video_ids)
+
+    def read(self, video_ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray | None]:
+        """features (V,T,D) and patches (V,T,C,D_p) or None, float16, in the order asked for.
+
+        All chunks are requested at once. UserError on an unknown video or one without features.
+        """
+        rows = [_usable(self._rows, name, self.directory)["row"] for name in video_ids]
+        arrays = [array for array in (self._features, self._patches) if array is not None]
+        results = [np.empty((len(rows), *array.shape[1:]), np.float16) for array in arrays]
+        with tensorstore.Batch() as batch:
+            futures = [
+                (result, index, array[row].read(batch=batch))
+                for array, result in zip(arrays, results, strict=True)
+                for index, row in enumerate(rows)
+            ]
+        for result, index, future in futures:
+            result[index] = future.result()
+        return results[0], (results[1] if len(results) > 1 else None)
+
+    def load_all(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """All usable videos in row order, as `read(self.video_ids)`."""
+        features = np.asarray(self._features.read().result())
+        patches = None if self._patches is None else np.asarray(self._patches.read().result())
+        return features, patches
+
+
+class _Group:
+    """A Zarr v3 group folder: attributes by JSON, arrays by tensorstore, its manifest."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            metadata = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(
+                "not a feature store", where=path, found=type(error).__name__,
+                expected="a Zarr v3 group with zarr.json", do="remove it and make it again",
+            ) from error  # fmt: skip
+        self.attributes: dict[str, Any] = metadata.get("attributes", {})
+        if self.attributes.get("format") != FORMAT:
+            raise UserError(
+                "store written by another version", where=path,
+                found=f"format {self.attributes.get('format')!r}", expected=f"format {FORMAT}",
+                do="remove it and make it again",
+            )  # fmt: skip
+
+    def has(self, name: str) -> bool:
+        return (self.path / name / "zarr.json").is_file()
+
+    def array(self, name: str) -> Any:
+        """The array opened for reading (a tensorstore.TensorStore)."""
+        spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{self.path / name}/"}}
+        try:
+            return tensorstore.open(spec, read=True).result()
+        except ValueError as error:
+            raise UserError(
+                f"array {name!r} cannot be read", where=self.path, found=error,
+                do="remove the store and make it again",
+            ) from error  # fmt: skip
+
+    def manifest(self) -> pl.DataFrame:
+        path = self.path / "manifest.parquet"
+        if not path.is_file():
+            raise UserError("missing file", where=path, do="remove the store and make it again")
+        return pl.read_parquet(path)
+
+
+def _by_video(manifest: pl.DataFrame, where: Path) -> dict[str, dict[str, Any]]:
+    rows = {row["video_id"]: row for row in manifest.iter_rows(named=True)}
+    if len(rows) != manifest.height:
+        twice = manifest.filter(pl.col("video_id").is_duplicated())["video_id"][0]
+        raise UserError(
+            "video recorded twice", where=where, found=repr(twice), expected="one row a video",
+            do="remove the parts and extract them again",
+        )  # fmt: skip
+    return rows
+
+
+def _usable(rows: Mapping[str, dict[str, Any]], video_id: str, where: Path) -> dict[str, Any]:
+    row = rows.get(video_id)
+    if row is None:
+        raise UserError(
+            "unknown video", where=where, found=repr(video_id),
+            expected=f"one of its {len(rows)} videos",
+        )  # fmt: skip
+    if row["status"] != "ok":
+        raise UserError(
+            f"video {video_id!r} has no features", where=where, found=f"error: {row['error']}",
+            do="mend the video and extract it again, or leave its pairs out",
+        )  # fmt: skip
+    return row

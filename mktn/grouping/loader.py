@@ -1,0 +1,229 @@
+"""The loader: packs groups of related videos into ragged batches up to a query budget.
+
+V videos, Q queries, T frames, C patches, L words, N pairs.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+import torch
+
+from mktn.datasets.sentences import normalised
+from mktn.errors import UserError
+from mktn.features.store import ResampledStore
+from mktn.features.text import TextStore
+from mktn.grouping.batch import PairBatch
+from mktn.seeds import named_rng
+
+OrderMode = Literal["annotation", "shuffled", "none"]
+
+
+@dataclasses.dataclass(frozen=True)
+class LoaderConfig:
+    """How batches are packed."""
+
+    queries: int = 56  # the query budget of a batch
+    related: int = 8  # queries of other videos that a training query may attend to
+    memory_gb: float = 12.0  # features up to this size are held in memory, else read by batch
+
+    def __post_init__(self) -> None:
+        if self.queries < 1 or self.related < 0:
+            raise ValueError(f"queries {self.queries} >= 1 and related {self.related} >= 0")
+
+
+class PairData:
+    """Everything training and evaluation read of one dataset: pairs, features, text, groups."""
+
+    def __init__(
+        self,
+        pairs: str | Path,
+        groups: str | Path,
+        features: str | Path,
+        text: str | Path,
+        relations: str | Path | None = None,
+        config: LoaderConfig | None = None,
+    ) -> None:
+        self.config = config or LoaderConfig()
+        everything = pl.read_parquet(pairs)
+        self.text = TextStore(text, everything["pair_id"].to_list())
+        grouped = pl.read_parquet(groups)
+        self.pairs = everything.with_row_index("text_row").join(
+            grouped.select("pair_id", "group"), on="pair_id", how="inner", maintain_order="left"
+        )
+        self.store = ResampledStore(features)
+        self._check_features()
+        self._held: tuple[np.ndarray, np.ndarray | None] | None = None
+        text_index = {text: i for i, text in enumerate(self._texts().unique(maintain_order=True))}
+        self.text_index = np.array([text_index[t] for t in self._texts()], np.int64)
+        self.span_s = self.pairs.select("start_s", "end_s").to_numpy().astype(np.float64)
+        self.duration_s = self.pairs["duration_s"].to_numpy().astype(np.float64)
+        self.order = self.pairs["order"].to_numpy().astype(np.int64)
+        self.video_ids = self.pairs["video_id"].to_list()
+        self.pair_ids = self.pairs["pair_id"].to_list()
+        self.nearest = self._nearest(relations)
+
+    def split(self, split: str) -> np.ndarray:
+        """Row numbers of the usable pairs of a split, int64."""
+        return np.flatnonzero((self.pairs["split"] == split).to_numpy())
+
+    def batches(
+        self,
+        split: str,
+        *,
+        epoch: int | None = None,
+        seed: int = 0,
+        order: OrderMode = "annotation",
+    ) -> Iterator[PairBatch]:
+        """Batches of whole groups up to the query budget; a larger group is a batch alone.
+
+        `epoch` shuffles the groups from the seed and lets queries see related queries of other
+        videos: training. Without it the order is the file's and a query sees its own video's.
+        """
+        for rows in self.packed(split, epoch=epoch, seed=seed):
+            yield self.batch(rows, related=epoch is not None, order=order, seed=seed)
+
+    def packed(self, split: str, *, epoch: int | None = None, seed: int = 0) -> list[np.ndarray]:
+        """The row numbers of each batch, in order."""
+        rows = self.split(split)
+        group = self.pairs["group"].to_numpy()[rows]
+        ids, first = np.unique(group, return_index=True)
+        ids = ids[np.argsort(first)]
+        if epoch is not None:
+            named_rng(seed, "batches", epoch).shuffle(ids)
+        by_group = _split(rows, group)
+        packed: list[list[np.ndarray]] = []
+        room = 0
+        for group_id in ids:
+            members = by_group[int(group_id)]
+            if not packed or len(members) > room:
+                packed.append([])
+                room = self.config.queries
+            packed[-1].append(members)
+            room -= len(members)
+        return [np.concatenate(parts) for parts in packed]
+
+    def batch(
+        self,
+        rows: np.ndarray,
+        *,
+        related: bool = False,
+        order: OrderMode = "annotation",
+        seed: int = 0,
+    ) -> PairBatch:
+        """The ragged batch of the given pairs, in the order given."""
+        names = [self.video_ids[row] for row in rows]
+        videos = list(dict.fromkeys(names))
+        position = {name: i for i, name in enumerate(videos)}
+        first = {name: int(row) for name, row in zip(reversed(names), rows[::-1], strict=True)}
+        frames, patches = self._read(videos)
+        text_rows = self.pairs["text_row"].to_numpy()[rows]
+        words, word_mask = self._words(text_rows)
+        durations = self.duration_s[[first[name] for name in videos]]
+        return PairBatch(
+            frames=frames,
+            frame_mask=torch.ones(frames.shape[:2], dtype=torch.bool),
+            patches=patches,
+            words=words,
+            word_mask=word_mask,
+            sentences=torch.from_numpy(self.text.sentences[text_rows]),
+            video_index=torch.tensor([position[name] for name in names]),
+            order=torch.from_numpy(self._order(rows, names, order, seed)),
+            duration_s=torch.from_numpy(durations).float(),
+            span_s=torch.from_numpy(self.span_s[rows]).float(),
+            text_index=torch.from_numpy(self.text_index[rows]),
+            related=torch.from_numpy(self._related(rows)) if related else None,
+            video_ids=videos,
+            pair_ids=[self.pair_ids[row] for row in rows],
+        )
+
+    def _texts(self) -> pl.Series:
+        return self.pairs["sentence"].map_elements(normalised, return_dtype=pl.String)
+
+    def _check_features(self) -> None:
+        wanted = set(self.pairs["video_id"])
+        missing = sorted(wanted - set(self.store.video_ids))
+        if missing:
+            raise UserError(
+                "grouped videos have no features",
+                where=self.store.directory,
+                found=f"{len(missing)} missing, the first {missing[0]}",
+                do="make the groups again from these features",
+            )
+
+    def _fits_memory(self) -> bool:
+        width = self.store.dimension + self.store.patches * self.store.patch_dimension
+        return 2 * len(self.store) * self.store.frames * width / 1e9 <= self.config.memory_gb
+
+    def _read(self, videos: list[str]) -> tuple[torch.Tensor, torch.Tensor | None]:
+        if self._held is None and self._fits_memory():
+            self._held = self.store.load_all()  # when first needed: a baseline never does
+        if self._held is None:
+            features, patches = self.store.read(videos)
+        else:
+            rows = [self.store.row[name] for name in videos]
+            features = self._held[0][rows]
+            patches = None if self._held[1] is None else self._held[1][rows]
+        frames = torch.from_numpy(features).float()
+        return frames, None if patches is None else torch.from_numpy(patches).float()
+
+    def _words(self, text_rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Word vectors (Q,L,D_w), zero at padding, and their mask (Q,L)."""
+        first, last = self.text.offsets[text_rows], self.text.offsets[text_rows + 1] - 1
+        position = first[:, None] + np.arange((last - first).max() + 1)  # (Q,L)
+        mask = position <= last[:, None]
+        words = self.text.all_words[np.minimum(position, last[:, None])] * mask[..., None]
+        return torch.from_numpy(words), torch.from_numpy(mask)
+
+    def _nearest(self, relations: str | Path | None) -> np.ndarray:
+        """(N, related) row numbers of each training pair's nearest related pairs, -1 padded."""
+        table = np.full((len(self.pairs), self.config.related), -1, np.int64)
+        if relations is None or not self.config.related:
+            return table
+        row_of = {pair_id: row for row, pair_id in enumerate(self.pair_ids)}
+        related = (
+            pl.read_parquet(relations)
+            .filter(pl.col("kind") != "temporal")
+            .group_by("pair_a", "pair_b")
+            .agg(pl.col("weight").max())
+            .sort(["pair_a", "weight", "pair_b"], descending=[False, True, False])
+            .group_by("pair_a", maintain_order=True)
+            .head(self.config.related)
+        )
+        filled = np.zeros(len(self.pairs), np.int64)
+        for a, b in zip(related["pair_a"], related["pair_b"], strict=True):
+            if a in row_of and b in row_of:
+                row = row_of[a]
+                table[row, filled[row]] = row_of[b]
+                filled[row] += 1
+        return table
+
+    def _related(self, rows: np.ndarray) -> np.ndarray:
+        """(Q,Q) bool: which queries of the batch are among each query's nearest."""
+        column = np.full(len(self.pairs) + 1, -1, np.int64)
+        column[rows] = np.arange(len(rows))
+        nearest = column[self.nearest[rows]]  # (Q, related); -1 indexes the last, always -1
+        seen = np.zeros((len(rows), len(rows) + 1), bool)
+        np.put_along_axis(seen, nearest, True, axis=1)
+        return seen[:, :-1].copy()
+
+    def _order(self, rows: np.ndarray, names: list[str], mode: OrderMode, seed: int) -> np.ndarray:
+        order = self.order[rows].copy()
+        if mode == "none":
+            order[:] = -1
+        elif mode == "shuffled":
+            owner = np.array(names)
+            for name in dict.fromkeys(names):
+                mine = np.flatnonzero(owner == name)
+                order[mine] = named_rng(seed, "order", name).permutation(order[mine])
+        return order
+
+
+def _split(rows: np.ndarray, group: np.ndarray) -> dict[int, np.ndarray]:
+    by = np.argsort(group, kind="stable")
+    ids, starts = np.unique(group[by], return_index=True)
+    parts = np.split(rows[by], starts[1:])
+    return {int(g): part for g, part in zip(ids, parts, strict=True)}
