@@ -38,15 +38,22 @@ else:
 
     rule pretrain:
         input:
-            actions=f"{DATA}/actions/{{dataset}}.parquet",
-            videos=f"{DATA}/videos/{{dataset}}",
+            actions=expand(
+                f"{DATA}/actions/{{dataset}}.parquet",
+                dataset=config["pretrain"]["datasets"],
+            ),
+            videos=expand(
+                f"{DATA}/videos/{{dataset}}", dataset=config["pretrain"]["datasets"]
+            ),
         output:
-            weights=f"{DATA}/backbones/{{dataset}}/{{backbone}}.safetensors",
-            recipe=f"{DATA}/backbones/{{dataset}}/{{backbone}}.json",
+            weights=f"{DATA}/backbones/{{backbone}}.safetensors",
+            recipe=f"{DATA}/backbones/{{backbone}}.json",
         log:
-            f"logs/{SOURCE}/pretrain/{{dataset}}-{{backbone}}.log",
+            f"logs/{SOURCE}/pretrain/{{backbone}}.log",
         benchmark:
-            f"benchmarks/{SOURCE}/pretrain/{{dataset}}-{{backbone}}.tsv"
+            f"benchmarks/{SOURCE}/pretrain/{{backbone}}.tsv"
+        # The longest step before training: it goes first.
+        priority: 10
         conda:
             "../envs/mktn.yaml"
         threads: config["threads"]
@@ -55,7 +62,7 @@ else:
             runtime=60,
         params:
             settings=settings(
-                lambda w: {**seeded(), **threaded(), **of(w.dataset, "pretrain")}
+                lambda w: {**seeded(), **threaded(), **config["pretrain"][w.backbone]}
             ),
             code=code("pretrain"),
         shell:
@@ -67,8 +74,8 @@ else:
         input:
             videos=f"{DATA}/videos/{{dataset}}",
             pairs=f"{DATA}/pairs/{{dataset}}/pairs.parquet",
-            weights=f"{DATA}/backbones/{{dataset}}/{{backbone}}.safetensors",
-            recipe=f"{DATA}/backbones/{{dataset}}/{{backbone}}.json",
+            weights=f"{DATA}/backbones/{{backbone}}.safetensors",
+            recipe=f"{DATA}/backbones/{{backbone}}.json",
         output:
             part=directory(
                 f"{DATA}/features/{{dataset}}/{{backbone}}/part-{{part}}.zarr"

@@ -150,7 +150,7 @@ def test_actions_hold_what_every_actor_does(made: Made, dataset: str) -> None:
     told, folder = made[dataset]
     actions = pl.read_parquet(folder / "actions.parquet")
     assert actions.columns == [
-        *("video_id", "split", "actor", "color", "object", "activity"),
+        *("video_id", "split", "actor", "color", "object", "x", "y", "activity"),
         *("start_s", "end_s", "duration_s"),
     ]
     assert actions.height == sum(len(story.actions) for story, _ in told)

@@ -126,6 +126,8 @@ def _write_actions(told: Told, fps: int, path: Path) -> None:
             "actor": action.actor,
             "color": story.actors[action.actor].color,
             "object": story.actors[action.actor].object,
+            "x": story.actors[action.actor].x,
+            "y": story.actors[action.actor].y,
             "activity": action.activity,
             "start_s": action.start / fps,
             "end_s": action.end / fps,

@@ -1,0 +1,79 @@
+"""From frames to a backbone's input: the numbers live beside the weights, not in the code."""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from mktn.features.video import Clip, read_clips
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """How a video becomes clips, and clips the input of a backbone.
+
+    fps of the samples; clip and stride in samples; resize: (height, width) of the frames, or one
+    number, the shorter side; crop: side of the square, from the centre; channels: order of the
+    colours; input = (value - mean) / scale, with values 0..255 and mean in the order of channels.
+    """
+
+    fps: float
+    crop: int
+    resize: tuple[int, ...]
+    clip: int = 16
+    stride: int = 8
+    channels: Literal["rgb", "bgr"] = "rgb"
+    mean: tuple[float, ...] = (127.5, 127.5, 127.5)
+    scale: float = 127.5
+
+    def __post_init__(self) -> None:
+        if self.fps <= 0 or self.scale <= 0:
+            raise ValueError(f"fps and scale must be above 0, found {self.fps} and {self.scale}")
+        if not 1 <= self.stride <= self.clip:
+            raise ValueError(f"stride {self.stride} is not in 1..clip ({self.clip})")
+        if len(self.resize) not in (1, 2) or min(self.resize) < self.crop or self.crop < 1:
+            raise ValueError(f"resize {self.resize} does not hold a crop of {self.crop}")
+        if len(self.mean) != 3:
+            raise ValueError(f"mean has {len(self.mean)} numbers, expected 3")
+
+    def frame_size(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) that frames of (height, width) are resized to."""
+        if len(self.resize) == 2:
+            return self.resize[0], self.resize[1]
+        factor = self.resize[0] / min(height, width)
+        return max(self.crop, round(height * factor)), max(self.crop, round(width * factor))
+
+    def clips(self, path: str | Path) -> Iterator[Clip]:
+        """The clips of a video, resized, not cropped. Raises VideoError."""
+        return read_clips(path, self.fps, self.clip, self.stride, self.frame_size)
+
+    def to_input(
+        self, frames: np.ndarray, offset: tuple[int, int] | None = None, mirrored: bool = False
+    ) -> torch.Tensor:
+        """Input (3,clip,crop,crop) float32 of frames (clip,H,W,3) uint8.
+
+        offset: row and column of the crop's corner, in place of the centre crop.
+        """
+        height, width = frames.shape[1:3]
+        row, column = offset or (
+            math.ceil((height - self.crop) / 2),
+            math.ceil((width - self.crop) / 2),
+        )
+        cut = frames[:, row : row + self.crop, column : column + self.crop]
+        cut = cut[:, :, ::-1] if mirrored else cut
+        cut = cut[..., ::-1] if self.channels == "bgr" else cut
+        values = (cut - np.asarray(self.mean, np.float32)) / np.float32(self.scale)
+        return torch.from_numpy(np.ascontiguousarray(values.transpose(3, 0, 1, 2)))
+
+
+PUBLISHED = {
+    # The per-channel mean of Sports-1M stands in for its mean cube; published weights read BGR.
+    "c3d": Preprocessing(
+        fps=16.0, resize=(128, 171), crop=112, channels="bgr", mean=(90.3, 97.7, 101.4), scale=1.0
+    ),
+    "i3d": Preprocessing(fps=25.0, resize=(256,), crop=224),
+}
