@@ -37,7 +37,14 @@ wildcard_constraints:
 
 # The files of the package that each step runs: what makes Snakemake run it again.
 CLIPS = ["video", "c3d", "i3d", "backbones", "preprocessing", "store", "writers"]
-LOADING = ["grouping/batch.py", "grouping/loader.py", "models"]
+LOADING = [
+    "grouping/batch.py",
+    "grouping/loader.py",
+    "features/store.py",
+    "features/text_store.py",
+    "engine/checkpoint.py",
+    "models",
+]
 STEP_CODE = {
     "synthesize": ["datasets/synthetic"],
     "download": ["datasets/download.py"],
@@ -77,7 +84,7 @@ STEP_CODE = {
     "train": [
         *LOADING,
         "losses.py",
-        *(f"engine/{name}.py" for name in ("train", "criterion", "gradients")),
+        *(f"engine/{name}.py" for name in ("train", "criterion", "gradients", "metrics")),
         *(f"engine/{name}.py" for name in ("predict", "decode")),
     ],
     "evaluate": [

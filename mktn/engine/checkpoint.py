@@ -62,14 +62,29 @@ def load(directory: str | Path) -> tuple[nn.Module, dict[str, Any]]:
         raise UserError(
             "not a trained run", where=directory, found=error, do="train it again"
         ) from error
-    if settings.get("format") != FORMAT:
+    found = settings.get("format") if isinstance(settings, dict) else None
+    if found != FORMAT:
         raise UserError(
             "run written by another version",
             where=directory / "config.json",
-            found=f"format {settings.get('format')!r}",
+            found=f"format {found!r}",
             expected=f"format {FORMAT}",
             do="train it again",
         )
+    parts = dataclasses.asdict(VARIANTS[settings["variant"]])
+    if settings["variant_parts"] != json.loads(json.dumps(parts)):
+        raise UserError(
+            "the variant meant something else when this run was trained",
+            where=directory / "config.json",
+            found=settings["variant_parts"],
+            expected=parts,
+            do="train it again",
+        )
     network = build(settings["model"], settings["variant"], settings["sizes"])
-    network.load_state_dict(state)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise UserError(
+            "weights are not of this model", where=directory, found=error, do="train it again"
+        ) from error
     return network, settings

@@ -34,11 +34,10 @@ def decode(
     scores = scores.masked_fill(~real, -1.0)
     second = (duration_s / frames)[:, None]  # seconds a frame
     offsets = offsets.float()
-    # A start and an end inside one cell may cross; the moment is then a point in between.
-    start_s = ((index + 1 - offsets[..., 0]) * second)[:, start]
+    start_s = ((index + 1 - offsets[..., 0]) * second)[:, start].clamp(min=0)
     end_s = ((index + offsets[..., 1]) * second)[:, end]
-    start_s, end_s = torch.minimum(start_s, end_s), torch.maximum(start_s, end_s)
-    start_s = start_s.clamp(min=0)
+    # In one cell the two may cross: such a cell holds no moment.
+    scores = scores.masked_fill(end_s <= start_s, -1.0)
     end_s = torch.minimum(end_s, duration_s[:, None])
     rows = torch.arange(queries, device=scores.device)
     spans = scores.new_full((queries, n, 2), torch.nan)

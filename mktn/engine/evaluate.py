@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -45,6 +46,8 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         if self.nms != "peer" and not (isinstance(self.nms, int | float) and 0 < self.nms <= 1):
             raise ValueError(f'nms {self.nms!r} is neither "peer" nor in (0, 1]')
+        if not self.ns or min(self.ns) < 1 or min(self.bootstraps, self.threads) < 1:
+            raise ValueError("ns, bootstraps and threads must be 1 or more")
         if self.table_iou not in self.ious:
             raise ValueError(f"table_iou {self.table_iou} is not among the ious {self.ious}")
 
@@ -74,6 +77,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Answer the queries of the split, and write predictions.parquet and metrics.json."""
     import polars as pl
 
+    from mktn.features.pairs_file import read_table_of
     from mktn.grouping.loader import LoaderConfig, PairData
 
     config = fill(EvaluationConfig, read_settings(arguments.settings))
@@ -91,7 +95,7 @@ def run(arguments: argparse.Namespace) -> None:
     identity: dict[str, Any]
     if arguments.run:
         network, trained = load(arguments.run)
-        _same(trained, config, arguments.run)
+        _same(trained, config, data, arguments.run)
         identity = {name: trained[name] for name in ("model", "variant", "seed")}
         identity["patches"] = trained["patches"]
         device = choose_device(config.device)
@@ -108,7 +112,7 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         identity = {"model": arguments.baseline, "variant": "baseline", "seed": config.seed}
         found = baseline(arguments.baseline, data, rows, config)
-    rejected = pl.read_parquet(arguments.rejected).filter(pl.col("split") == arguments.split)
+    rejected = read_table_of("group", arguments.rejected)
     metrics = {
         "format": METRICS_FORMAT,
         "source": config.source,
@@ -117,7 +121,7 @@ def run(arguments: argparse.Namespace) -> None:
         "split": arguments.split,
         "queries": len(rows),
         "videos": len({data.video_ids[row] for row in rows}),
-        "rejected": rejected.height,
+        "rejected": rejected.filter(pl.col("split") == arguments.split).height,
         "comparison": config.comparison,
         "nms": config.nms,
         "order": config.order,
@@ -170,7 +174,23 @@ def score(
     )
 
 
-def _same(trained: dict[str, Any], config: EvaluationConfig, run: str) -> None:
+def _same(trained: dict[str, Any], config: EvaluationConfig, data: "PairData", run: str) -> None:
+    """Refuse a run of another source, dataset, feature store or text store."""
+    for name, store in (("features", data.store), ("text", data.text)):
+        # Through JSON, as the run's record went.
+        here = json.loads(json.dumps(store.attributes))
+        differing = [
+            key for key in {**trained[name], **here} if trained[name].get(key) != here.get(key)
+        ]
+        if differing:
+            key = min(differing)
+            raise UserError(
+                f"the run was trained on other {name}",
+                where=f"{run}, {key}",
+                found=repr(here.get(key)),
+                expected=repr(trained[name].get(key)),
+                do="evaluate it on its own data, or train it again",
+            )
     for name in ("source", "dataset"):
         if trained[name] != getattr(config, name):
             raise UserError(

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from mktn.engine.decode import decode
+from mktn.errors import UserError
 
 if TYPE_CHECKING:
     from mktn.grouping.loader import OrderMode, PairData
@@ -28,9 +29,13 @@ class Predictions:
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` is the GPU where there is one, else the CPU; any other name is torch's own."""
+    """`auto` is the GPU where there is one, else the CPU; UserError where it cannot be used."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):
+        raise UserError(
+            "device cannot be used", found=repr(name), expected="auto, cpu, or cuda with a GPU"
+        )
     return torch.device(name)
 
 
@@ -59,13 +64,20 @@ def predict(
     model.eval()
     pair_ids: list[str] = []
     parts: dict[float, list[tuple[np.ndarray, np.ndarray]]] = {t: [] for t in nms_thresholds}
-    with torch.inference_mode(), autocast(device):
+    # In float32 on every device: bfloat16 moves the best moment of some queries by a cell.
+    with torch.inference_mode():
         for batch in data.batches(split, order=order, seed=seed):
             batch = batch.to(device)
             outputs = model(batch)
             frames = batch.frame_mask.sum(dim=1)[batch.video_index]
             duration_s = batch.duration_s[batch.video_index]
             logits = outputs["start_logits"], outputs["end_logits"], outputs["offsets"]
+            if not torch.isfinite(logits[2]).all() or any(x.isnan().any() for x in logits[:2]):
+                raise UserError(
+                    "the model's answer is not a number",
+                    where=f"a query among {batch.pair_ids[0]} ... {batch.pair_ids[-1]}",
+                    do="look for a feature that is not finite in these videos",
+                )
             pair_ids += batch.pair_ids
             for threshold, part in parts.items():
                 spans, scores = decode(*logits, frames, duration_s, n, threshold)

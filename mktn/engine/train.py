@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from mktn.grouping.loader import PairData
 
 
+DATA_SIZES = ("frames", "dimension", "patch_dimension", "word_dimension", "sentence_dimension")
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
     """Optimisation; the paper gives none of it."""
@@ -42,8 +45,10 @@ class TrainConfig:
     gradients_every: int = 5  # epochs between logs of each term's gradient norm; 0: never
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.patience, self.validate_every) < 1 or self.learning_rate <= 0:
-            raise ValueError("epochs, patience, validate_every >= 1, learning_rate > 0 must hold")
+        if min(self.epochs, self.patience, self.validate_every) < 1:
+            raise ValueError("epochs, patience and validate_every must be 1 or more")
+        if self.learning_rate <= 0 or self.clip <= 0 or not 0 <= self.warm_up < 1:
+            raise ValueError("learning_rate > 0, clip > 0 and 0 <= warm_up < 1 must hold")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +66,10 @@ class RunConfig:
     losses: LossConfig = dataclasses.field(default_factory=LossConfig)
     loader: dict[str, Any] = dataclasses.field(default_factory=dict)
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise ValueError(f"threads {self.threads} is below 1")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,7 +105,7 @@ def run(arguments: argparse.Namespace) -> None:
     torch.manual_seed(named_seed(config.seed, "weights", config.dataset, config.model))
     network = build(config.model, config.variant, sizes)
     criterion = Criterion(config.losses, VARIANTS[config.variant])
-    log = fit(network, criterion, data, config)
+    log, selected = fit(network, criterion, data, config)
     record = {
         "source": config.source,
         "dataset": config.dataset,
@@ -104,8 +113,9 @@ def run(arguments: argparse.Namespace) -> None:
         "loader": dataclasses.asdict(data.config),
         "train": dataclasses.asdict(config.train),
         "features": data.store.attributes,
+        "text": data.text.attributes,
         "patches": "store" if sizes.patch_dimension else "virtual",
-        "selected": max(log, key=lambda row: row["val_mIoU"] or 0.0)["epoch"],
+        "selected": selected,
         "torch": torch.__version__,
     }
     save(
@@ -122,6 +132,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 def model_config(data: "PairData", sizes: dict[str, Any]) -> ModelConfig:
     """The sizes of the data and the hyperparameters together."""
+    given = sorted(set(DATA_SIZES) & set(sizes))
+    if given:
+        raise UserError(
+            "key follows from the data", where=f"settings.sizes.{given[0]}", do="leave it out"
+        )
     return fill(
         ModelConfig,
         {
@@ -138,15 +153,23 @@ def model_config(data: "PairData", sizes: dict[str, Any]) -> ModelConfig:
 
 def fit(
     network: nn.Module, criterion: Criterion, data: "PairData", config: RunConfig
-) -> list[dict[str, Any]]:
-    """Train in place and leave the weights of the best validation epoch; one log row an epoch."""
+) -> tuple[list[dict[str, Any]], int]:
+    """Train in place and leave the weights of the best validation epoch.
+
+    Returns one log row an epoch, and the epoch that was selected.
+    """
     settings, device = config.train, choose_device(config.device)
     torch.manual_seed(named_seed(config.seed, "train", config.dataset, config.variant))
     network.to(device)
     criterion.to(device)
     parameters = [*network.parameters(), *criterion.parameters()]
+    rest: dict[str, Any] = {"params": [*network.parameters()]}
+    # Decay would pull a learned q and lambda to one half.
+    learned: dict[str, Any] = {"params": [*criterion.parameters()], "weight_decay": 0.0}
     optimizer = torch.optim.AdamW(
-        parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
+        [rest, learned],
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
     )
     steps = sum(
         len(data.packed("train", epoch=epoch, seed=config.seed))
@@ -154,8 +177,8 @@ def fit(
     )
     if not steps:
         raise UserError("there is no usable training pair", where="groups.parquet")
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, total_steps=steps, pct_start=settings.warm_up
+    scheduler = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda done: one_cycle(done / steps, settings.warm_up)
     )
     step, best, best_epoch, best_state = 0, -1.0, 0, copy.deepcopy(network.state_dict())
     log: list[dict[str, Any]] = []
@@ -174,15 +197,10 @@ def fit(
                 warn_of_swamping(norms, epoch)
             elif not rows:
                 norms = {}
-            if not torch.isfinite(terms["total"]):
-                raise UserError(
-                    "the loss is not finite; nothing was updated",
-                    where=f"epoch {epoch}, step {step}",
-                    found={name: value.item() for name, value in terms.items()},
-                    do="lower train.learning_rate or the weight of the term",
-                )
+            _finite(terms["total"], "loss", terms, epoch, step)
             terms["total"].backward()
-            nn.utils.clip_grad_norm_(parameters, settings.clip)
+            pull = nn.utils.clip_grad_norm_(parameters, settings.clip)
+            _finite(pull, "gradient", terms, epoch, step)
             optimizer.step()
             scheduler.step()
             step += 1
@@ -204,7 +222,14 @@ def fit(
             break
     network.load_state_dict(best_state)
     print(f"selected epoch {best_epoch}: validation mIoU {best:.2f}", file=sys.stderr)
-    return log
+    return log, best_epoch
+
+
+def one_cycle(progress: float, warm_up: float) -> float:
+    """Share of the learning rate: cosine from 1/25 up to 1 at `warm_up`, and down to 0 at 1."""
+    if progress < warm_up:
+        return 1 - (1 - 1 / 25) * (1 + math.cos(math.pi * progress / warm_up)) / 2
+    return (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up))) / 2
 
 
 def validate(network: nn.Module, data: "PairData", device: torch.device) -> dict[str, float]:
@@ -215,6 +240,18 @@ def validate(network: nn.Module, data: "PairData", device: torch.device) -> dict
     target = dict(zip(data.pair_ids, data.span_s, strict=True))
     iou = temporal_iou(found.spans_s[:, 0], np.stack([target[p] for p in found.pair_ids]))
     return {"val_mIoU": 100 * float(iou.mean()), "val_R1_0.5": 100 * float((iou > 0.5).mean())}
+
+
+def _finite(
+    value: torch.Tensor, what: str, terms: dict[str, torch.Tensor], epoch: int, step: int
+) -> None:
+    if not torch.isfinite(value):
+        raise UserError(
+            f"the {what} is not finite; nothing was updated",
+            where=f"epoch {epoch}, step {step}",
+            found={name: term.item() for name, term in terms.items()},
+            do="lower train.learning_rate or the weight of the term",
+        )
 
 
 def _progress(data: "PairData", epoch: int, config: RunConfig) -> Any:

@@ -1,4 +1,4 @@
-"""Reading `pairs.parquet` in the steps that come after it."""
+"""Reading the tables of earlier steps: `pairs.parquet` and those made from it."""
 
 from pathlib import Path
 
@@ -9,11 +9,16 @@ from mktn.errors import UserError
 
 def read_pairs_file(path: str | Path, columns: list[str] | None = None) -> pl.DataFrame:
     """The pairs, or the named columns of them. Raises UserError when they cannot be read."""
+    return read_table_of("pairs", path, columns)
+
+
+def read_table_of(step: str, path: str | Path, columns: list[str] | None = None) -> pl.DataFrame:
+    """The table that `mktn STEP` wrote. Raises UserError when it cannot be read."""
     try:
         return pl.read_parquet(path, columns=columns)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise UserError(
-            "pairs cannot be read", where=path, found=error, do="run `mktn pairs`"
+            "table cannot be read", where=path, found=error, do=f"run `mktn {step}`"
         ) from error
 
 

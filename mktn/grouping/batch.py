@@ -37,7 +37,7 @@ class PairBatch:
     def to(self, device: torch.device | str) -> "PairBatch":
         """The same batch with every tensor on `device`."""
         moved: dict[str, Any] = {
-            field.name: value.to(device, non_blocking=True)
+            field.name: value.to(device, non_blocking=torch.device(device).type == "cuda")
             for field in dataclasses.fields(self)
             if isinstance(value := getattr(self, field.name), Tensor)
         }
@@ -60,9 +60,15 @@ class PairBatch:
         return same_video if self.related is None else same_video | self.related
 
     def span_frames(self) -> Tensor:
-        """(Q,2) float, the annotated span in frames: t * T / duration, clamped to [0,T]."""
+        """(Q,2) float, the annotated span in frames: t * T / duration, clamped to [0,T].
+
+        A boundary within 1e-4 of a whole frame is that frame: float32 seconds would else put a
+        boundary between two frames into either of them.
+        """
         if self.span_s is None:
             raise ValueError("this batch has no annotated spans")
-        frames = self.frame_mask.sum(dim=1)[self.video_index].to(self.span_s.dtype)  # (Q,)
-        scale = frames / self.duration_s[self.video_index]
-        return torch.minimum((self.span_s * scale[:, None]).clamp(min=0), frames[:, None])
+        frames = self.frame_mask.sum(dim=1)[self.video_index, None].double()  # (Q,1)
+        span = self.span_s.double() * frames / self.duration_s[self.video_index, None].double()
+        whole = span.round()
+        span = torch.where((span - whole).abs() < 1e-4, whole, span)
+        return torch.minimum(span.clamp(min=0), frames).float()

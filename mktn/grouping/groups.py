@@ -10,7 +10,7 @@ import polars as pl
 
 from mktn.config import fill, read_settings
 from mktn.errors import UserError
-from mktn.features.pairs_file import read_pairs_file
+from mktn.features.pairs_file import read_pairs_file, read_table_of
 from mktn.features.store import ResampledStore
 from mktn.files import written_beside
 from mktn.seeds import named_rng
@@ -164,13 +164,7 @@ def run(arguments: argparse.Namespace) -> None:
             found=f"{rejected.height} pairs of other or failed videos",
             do="give the features of these pairs' videos",
         )
-    try:
-        relations = pl.read_parquet(arguments.relations)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise UserError(
-            "relations cannot be read", where=arguments.relations, found=error,
-            do="run `mktn relate`",
-        ) from error  # fmt: skip
+    relations = read_table_of("relate", arguments.relations)
     groups = group(pairs, relations, settings)
     before = read_pairs_file(arguments.rejected_pairs)
     both = pl.concat([before, rejected.select(before.columns)])

@@ -14,6 +14,7 @@ import torch
 
 from mktn.datasets.sentences import normalised
 from mktn.errors import UserError
+from mktn.features.pairs_file import read_pairs_file, read_table_of
 from mktn.features.store import ResampledStore
 from mktn.features.text import TextStore
 from mktn.grouping.batch import PairBatch
@@ -48,9 +49,9 @@ class PairData:
         config: LoaderConfig | None = None,
     ) -> None:
         self.config = config or LoaderConfig()
-        everything = pl.read_parquet(pairs)
+        everything = read_pairs_file(pairs)
         self.text = TextStore(text, everything["pair_id"].to_list())
-        grouped = pl.read_parquet(groups)
+        grouped = read_table_of("group", groups)
         self.pairs = everything.with_row_index("text_row").join(
             grouped.select("pair_id", "group"), on="pair_id", how="inner", maintain_order="left"
         )
@@ -185,7 +186,7 @@ class PairData:
             return table
         row_of = {pair_id: row for row, pair_id in enumerate(self.pair_ids)}
         related = (
-            pl.read_parquet(relations)
+            read_table_of("relate", relations)
             .filter(pl.col("kind") != "temporal")
             .group_by("pair_a", "pair_b")
             .agg(pl.col("weight").max())

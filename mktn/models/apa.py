@@ -63,6 +63,8 @@ class APA(nn.Module):
 
     def _frames(self, objects: Tensor) -> Tensor:
         """Q_f + softmax(Q_f K^T / sqrt(d) + M) V of Eq. 5, block by block: (V,T,d)."""
+        if objects.shape[1] != len(self.frame_queries):
+            raise ValueError(f"{objects.shape = }, expected T = {len(self.frame_queries)}")
         key, value = self.object_key(objects), self.object_value(objects)  # (V,T,A,d)
         scores = torch.einsum("td,vtad->vta", self.frame_queries, key)
         weights = (scores / math.sqrt(key.shape[-1])).softmax(dim=-1)

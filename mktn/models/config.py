@@ -22,6 +22,10 @@ class ModelConfig:
     virtual_patches: int = 4  # slots made of the global feature where there are no patches
 
     def __post_init__(self) -> None:
+        for name in (field.name for field in dataclasses.fields(self)):
+            least = 0 if name in ("patch_dimension", "dropout", "feature_dropout") else 1
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} {getattr(self, name)} is below {least}")
         if self.width % self.heads or self.width % 2:
             raise ValueError(
                 f"width {self.width} is not a multiple of 2 and of heads {self.heads}"

@@ -47,6 +47,7 @@ class VideoEncoder(nn.Module):
         self.virtual_patches = 0 if patch_dimension else virtual_patches
         self.frame = nn.Linear(dimension, width)
         self.patch = nn.Linear(patch_dimension or dimension, width * max(self.virtual_patches, 1))
+        self.norm_frame = nn.LayerNorm(width)
         self.norm_patch = nn.LayerNorm(width)
         self.norm_in = nn.LayerNorm(width)
         self.attention = Attention(width, heads, dropout)
@@ -56,7 +57,8 @@ class VideoEncoder(nn.Module):
     def forward(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
         """Frames G (V,T,d) and patches (V,T,C+1,d)."""
         frames = self.features(batch.frames)
-        x = self.dropout(self.frame(frames))
+        # Normalised, as the patches are: else the position outweighs features of small scale.
+        x = self.dropout(self.norm_frame(self.frame(frames)))
         x = x + sinusoid(torch.arange(x.shape[1], device=x.device), x.shape[-1]).to(x.dtype)
         normed = self.norm_in(x)
         x = self.norm_out(x + self.dropout(self.attention(normed, normed, batch.frame_mask)))

@@ -12,7 +12,8 @@ def slow(start_p, end_p, offsets, frames, duration_s, n, threshold):
     for s in range(frames):
         for e in range(s, frames):
             a, b = s + 1 - offsets[s, 0], e + offsets[e, 1]
-            a, b = min(a, b), max(a, b)
+            if b <= a:
+                continue
             spans.append((a * duration_s / frames, min(b * duration_s / frames, duration_s)))
             scores.append(start_p[s] * end_p[e])
     kept = nms(spans, scores, threshold)[:n]

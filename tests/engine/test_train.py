@@ -28,7 +28,7 @@ def trained(data: PairData, **changes):
     config = dataclasses.replace(config, **changes)
     torch.manual_seed(0)
     network = build("mktn", "full", model_config(data, SIZES))
-    log = fit(network, Criterion(config.losses, VARIANTS["full"]), data, config)
+    log, _ = fit(network, Criterion(config.losses, VARIANTS["full"]), data, config)
     return network, log
 
 

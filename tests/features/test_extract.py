@@ -181,7 +181,7 @@ def test_the_loss_is_the_cross_entropy_of_each_part():
     right[2].scatter_(2, clips.activity[..., None], 20.0)
     assert actor_loss(right, clips).item() < 1e-6
     right[2][1] = 0.0  # one actor of two: undecided
-    assert actor_loss(right, clips).item() == pytest.approx(np.log(2) / 2, abs=1e-5)
+    assert actor_loss(right, clips).item() == pytest.approx(np.log(2), abs=1e-5)
 
 
 def test_a_crop_and_a_mirror_move_the_place_of_an_actor(source):

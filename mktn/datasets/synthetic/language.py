@@ -24,15 +24,13 @@ PARAPHRASES: dict[str, tuple[str, ...]] = {
     "pulse": ("grow* and shrink*", "pulse*", "swell* and contract*"),
     "blink": ("blink*", "disappear* and reappear*", "flicker* on and off"),
     "slide": ("slide* from side to side", "glide* left and right", "move* sideways"),
-    "zigzag": ("zigzag*", "move* in a zigzag", "dart* along a jagged line"),
     "float": ("rise* and fall* slowly", "float* up and down", "drift* up and sink* back"),
     "squash": ("squash* and stretch*", "get* flat and tall", "flatten* and lengthen*"),
     "roll": ("roll* back and forth", "tumble* left and right", "roll* along the ground"),
-    "flip": ("flip* over", "turn* over like a coin", "somersault*"),
     "flash": ("flash*", "light* up", "glow* brightly"),
 }
 COMMON = 0.8  # how often the first of several synonyms is taken
-_DOUBLED = {"spin", "hop", "zigzag", "get", "flip"}
+_DOUBLED = {"spin", "hop", "get"}
 
 
 def third(verb: str) -> str:

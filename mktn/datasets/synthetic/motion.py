@@ -83,11 +83,6 @@ def _slide(pose: Pose, phase: Array, ease: Array) -> None:
     pose.dx = 1.4 * _sine(phase) * ease
 
 
-def _zigzag(pose: Pose, phase: Array, ease: Array) -> None:
-    pose.dx = 1.4 * _triangle(phase) * ease
-    pose.dy = 0.9 * _triangle(4 * phase + 0.1) * ease
-
-
 def _float(pose: Pose, phase: Array, ease: Array) -> None:
     pose.dy = -1.5 * _sine(phase) * ease
 
@@ -100,10 +95,6 @@ def _squash(pose: Pose, phase: Array, ease: Array) -> None:
 def _roll(pose: Pose, phase: Array, ease: Array) -> None:
     pose.dx = 1.3 * _triangle(phase) * ease
     pose.angle = 2.2 * pose.dx
-
-
-def _flip(pose: Pose, phase: Array, ease: Array) -> None:
-    pose.height = np.maximum(np.abs(np.cos(np.pi * phase)), 0.12)
 
 
 def _flash(pose: Pose, phase: Array, ease: Array) -> None:
@@ -120,11 +111,9 @@ MOTIONS: dict[str, tuple[float, Callable[[Pose, Array, Array], None]]] = {
     "pulse": (1.2, _pulse),
     "blink": (0.8, _blink),
     "slide": (1.5, _slide),
-    "zigzag": (2.0, _zigzag),
     "float": (2.0, _float),
     "squash": (1.0, _squash),
     "roll": (1.8, _roll),
-    "flip": (1.3, _flip),
     "flash": (1.0, _flash),
 }
 ACTIVITIES = tuple(MOTIONS)

@@ -161,7 +161,7 @@ def _cast(
         looks.append(pool[rng.choice(len(pool), p=allowed / allowed.sum())])
     columns = (0.31, 0.69) if count == 2 else (0.3, 0.5, 0.7)
     rows = rng.permutation((0.4, 0.64) if count == 2 else (0.36, 0.54, 0.72))
-    radius = 0.12 if count == 2 else 0.105
+    radius = 0.145 if count == 2 else 0.12
     places = [
         (columns[i] + rng.uniform(-0.015, 0.015), rows[i] + rng.uniform(-0.015, 0.015))
         for i in rng.permutation(count)
