@@ -19,12 +19,15 @@ class Flavour:
     actions: int  # a video has at least so many by its main actors
     repeat: float  # how often an actor does again what it did before
     zipf: tuple[float, float]  # exponents of the frequencies of looks, of a look's activities
+    three: float = 0.5  # share of the videos with three actors, not two
 
 
 FLAVOURS = {
-    "charades": Flavour((170, 20, 45), 16.5, 0.4, (2.0, 6.5), (1.0, 4.0), 2, 4, 0.12, (0.7, 1.5)),
+    "charades": Flavour(
+        (190, 24, 60), 16.5, 0.4, (2.0, 6.5), (1.0, 4.0), 2, 4, 0.12, (0.7, 1.5), 0.25
+    ),
     "activitynet": Flavour(
-        (110, 20, 35), 27.0, 0.12, (2.4, 7.5), (0.8, 3.0), 2, 6, 0.2, (0.5, 0.7)
+        (120, 20, 45), 27.0, 0.12, (2.4, 7.5), (0.8, 3.0), 2, 6, 0.2, (0.5, 0.7)
     ),
     "tacos": Flavour((26, 5, 10), 70.0, 0.08, (2.6, 6.5), (1.0, 8.0), 3, 12, 0.2, (0.0, 0.0)),
 }

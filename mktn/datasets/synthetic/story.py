@@ -147,7 +147,7 @@ def _cast(
     """Two or three actors of different looks, often of the same colour or the same kind."""
     common = common_looks(settings, dataset)
     looks: list[tuple[str, str]] = []
-    count = int(rng.integers(2, 4))
+    count = 3 if rng.random() < FLAVOURS[dataset].three else 2
     while len(looks) < count:
         pool = APPEARANCES if split != "train" and rng.random() < NOVEL else common
         allowed = np.array([float(look not in looks) for look in pool])
