@@ -169,9 +169,9 @@ def test_charades_repeats_sentences_and_validates_by_hash() -> None:
     assert all(2 <= len(told_of) <= 4 for _, told_of in told("charades"))
     ids = video_ids("charades", SyntheticSettings())
     assert {split: len(names) for split, names in ids.items()} == {
-        "train": 150,
-        "val": 20,
-        "test": 45,
+        "train": 166,
+        "val": 24,
+        "test": 60,
     }
     for split in ("train", "val"):
         for name in ids[split]:
