@@ -20,7 +20,7 @@ $(READY): envs/requirements.lock envs/uv.lock pyproject.toml
 	touch $@
 
 table3: $(READY) ## results/table3.csv and .md, from nothing
-	. $(BIN)/activate && snakemake --cores $(CORES) results/table3.csv
+	. $(BIN)/activate && snakemake --cores $(CORES) --show-failed-logs results/table3.csv
 
 test: $(READY) ## the test suite
 	$(BIN)/python -m pytest

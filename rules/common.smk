@@ -84,15 +84,19 @@ STEP_CODE = {
     "train": [
         *LOADING,
         "losses.py",
-        *(f"engine/{name}.py" for name in ("train", "criterion", "gradients", "metrics")),
-        *(f"engine/{name}.py" for name in ("predict", "decode")),
+        *(f"engine/{name}.py" for name in ("train", "fit", "run_config", "metrics")),
+        *(
+            f"engine/{name}.py"
+            for name in ("criterion", "gradients", "predict", "decode")
+        ),
     ],
     "evaluate": [
         *LOADING,
         *(f"engine/{name}.py" for name in ("evaluate", "metrics", "predict", "decode")),
     ],
     "evaluate_baseline": [
-        f"engine/{name}.py" for name in ("evaluate", "metrics", "baselines")
+        "grouping/loader.py",
+        *(f"engine/{name}.py" for name in ("evaluate", "metrics", "baselines")),
     ],
     "table": ["report"],
 }

@@ -4,6 +4,7 @@ At most one shard of each array is held in memory. A store is built beside its t
 when its block succeeds; when the block fails nothing is left and an older store still stands.
 """
 
+import abc
 import contextlib
 import sys
 import types
@@ -28,7 +29,7 @@ from mktn.files import written_beside
 Compressor = Literal["none", "blosc-zstd"]
 
 
-class _Writer:
+class _Writer(abc.ABC):
     """A group being written: its arrays, its manifest, and the swap at the end."""
 
     schema: Mapping[str, Any]
@@ -40,8 +41,8 @@ class _Writer:
         self.arrays: dict[str, _ShardedArray] = {}
         self._context: contextlib.AbstractContextManager[Path] | None = None
 
-    def _create(self, group: zarr.Group) -> "dict[str, _ShardedArray]":
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _create(self, group: zarr.Group) -> "dict[str, _ShardedArray]": ...
 
     def __enter__(self) -> Self:
         self._context = written_beside(self.path)

@@ -8,8 +8,10 @@ import torch
 
 from mktn.engine.checkpoint import load
 from mktn.engine.criterion import Criterion, LossConfig
+from mktn.engine.fit import fit, validate
 from mktn.engine.predict import predict
-from mktn.engine.train import RunConfig, TrainConfig, fit, model_config
+from mktn.engine.run_config import RunConfig, TrainConfig
+from mktn.engine.train import model_config
 from mktn.errors import UserError
 from mktn.grouping.loader import LoaderConfig, PairData
 from mktn.models import VARIANTS, build
@@ -55,8 +57,6 @@ def test_training_stops_when_validation_stops_improving(data: PairData) -> None:
 
 def test_the_weights_of_the_best_epoch_are_kept(data: PairData) -> None:
     network, log = trained(data, train=TrainConfig(epochs=6, learning_rate=2e-2))
-    from mktn.engine.train import validate
-
     best = max(row["val_mIoU"] for row in log)
     assert validate(network, data, torch.device("cpu"))["val_mIoU"] == pytest.approx(best)
 

@@ -11,9 +11,9 @@ from mktn.features.writers import ResampledWriter
 from mktn.grouping.loader import LoaderConfig, PairData
 
 
-def data_of(folder: Path, **config: float) -> PairData:
+def data_of(folder: Path, **config) -> PairData:
     names = ("pairs.parquet", "groups.parquet", "t.zarr", "text.zarr", "relations.parquet")
-    return PairData(*(folder / name for name in names), LoaderConfig(**config))  # type: ignore[arg-type]
+    return PairData(*(folder / name for name in names), LoaderConfig(**config))
 
 
 def test_every_pair_comes_once_in_whole_groups_within_the_budget(small_dataset: Path) -> None:

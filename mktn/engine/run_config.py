@@ -1,0 +1,49 @@
+"""What a training run is told: `--settings` of `mktn train`."""
+
+import dataclasses
+from typing import Any
+
+from mktn.engine.criterion import LossConfig
+
+DATA_SIZES = ("frames", "dimension", "patch_dimension", "word_dimension", "sentence_dimension")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Optimisation; the paper gives none of it."""
+
+    epochs: int = 8
+    learning_rate: float = 6e-4
+    warm_up: float = 0.1  # share of the steps
+    weight_decay: float = 1e-4
+    clip: float = 1.0  # gradient norm
+    patience: int = 8  # validations without improvement before training stops
+    validate_every: int = 1  # epochs
+    gradients_every: int = 5  # epochs between logs of each term's gradient norm; 0: never
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.patience, self.validate_every) < 1:
+            raise ValueError("epochs, patience and validate_every must be 1 or more")
+        if self.learning_rate <= 0 or self.clip <= 0 or not 0 <= self.warm_up < 1:
+            raise ValueError("learning_rate > 0, clip > 0 and 0 <= warm_up < 1 must hold")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """The whole of `--settings` of `mktn train`."""
+
+    source: str
+    dataset: str
+    model: str = "mktn"
+    variant: str = "full"
+    seed: int = 0
+    device: str = "auto"
+    threads: int = 1
+    sizes: dict[str, Any] = dataclasses.field(default_factory=dict)
+    losses: LossConfig = dataclasses.field(default_factory=LossConfig)
+    loader: dict[str, Any] = dataclasses.field(default_factory=dict)
+    train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise ValueError(f"threads {self.threads} is below 1")
