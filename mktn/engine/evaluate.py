@@ -35,7 +35,7 @@ class EvaluationConfig:
     ns: tuple[int, ...] = (1, 5)
     comparison: Literal[">", ">="] = ">"
     order: Literal["annotation", "shuffled", "none"] = "annotation"
-    validation: str = "official"
+    validation: Literal["official", "held_out"] = "official"
     bootstraps: int = 1000
     seed: int = 0
     device: str = "auto"

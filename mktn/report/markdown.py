@@ -13,6 +13,10 @@ SOURCE_SENTENCES = {
     " comparable with the paper's, which stand beside them for orientation only.",
     "published": "Published annotations, features of the published kind.",
 }
+VALIDATION = {
+    "official": "selected on the official validation split",
+    "held_out": "selected on a tenth held out of the training videos",
+}
 
 
 def as_markdown(
@@ -71,7 +75,7 @@ def _preface(runs: Sequence[Run], layout: Layout, table: int) -> str:
         lines.append(
             f"- {title}: {one.queries} {one.split} queries of {one.videos} videos"
             f" ({max(run.rejected for run in of_dataset)} rejected), a hit when IoU"
-            f" {one.comparison} m, NMS threshold {nms}, {one.validation} validation split,"
+            f" {one.comparison} m, NMS threshold {nms}, {VALIDATION[one.validation]},"
             f" seeds: {seeds}."
         )
     several = any(

@@ -25,6 +25,7 @@ from mktn.engine.metrics import METRICS_FORMAT
 from mktn.errors import UserError
 
 SOURCES = ("synthetic", "simulated", "published")
+VALIDATIONS = ("official", "held_out")
 BASELINES = ("random", "train-prior")
 # Student's t, 97.5 %, by degrees of freedom; more seeds take the last, which is wider.
 T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
@@ -107,10 +108,11 @@ def read_run(path: Path) -> Run:
                 found=repr(value.get(name)),
                 expected=getattr(kind, "__name__", "a number or text"),
             )
-    if value["source"] not in SOURCES:
-        raise UserError(
-            "unknown source", where=path, found=value["source"], expected=", ".join(SOURCES)
-        )
+    for name, known in (("source", SOURCES), ("validation", VALIDATIONS)):
+        if value[name] not in known:
+            raise UserError(
+                f"unknown {name}", where=path, found=value[name], expected=", ".join(known)
+            )
     fields = {name: value[name] for name in TYPES if name not in ("notes", "metrics")}
     return Run(
         path=path,

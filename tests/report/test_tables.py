@@ -110,7 +110,7 @@ def test_csv_and_markdown(tmp_path: Path) -> None:
     assert "**Source: synthetic.**" in text
     assert "NOT comparable with the paper's" in text
     assert "word vectors trained on the captions" in text
-    assert "NMS threshold 0.5, official validation split" in text
+    assert "NMS threshold 0.5, selected on the official validation" in text
     assert "seeds: 0" in text
     grid = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
     assert {len(line) for line in grid} == {1 + 2 * 12}
