@@ -7,6 +7,7 @@ only what that step uses, so that a change reruns that step and no other.
 import dataclasses
 import difflib
 import json
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -50,6 +51,25 @@ def check(config: Mapping[str, Any], schema: str | Path) -> None:
         expected=error.schema.get("description", error.message.replace(str(error.instance), "")),
         do="mend the value in the file or after --config",
     )
+
+
+def with_numbers(value: Any) -> Any:
+    """The configuration with numbers and booleans where it has text that spells one.
+
+    Snakemake reads what stands inside brackets or braces after --config as text, so that
+    `seeds=[0,1]` arrives as ["0", "1"].
+    """
+    if isinstance(value, Mapping):
+        return {key: with_numbers(below) for key, below in value.items()}
+    if isinstance(value, list):
+        return [with_numbers(below) for below in value]
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+", value):
+        return int(value)
+    if isinstance(value, str) and re.fullmatch(r"[-+]?\d*\.?\d+([eE][-+]?\d+)?", value):
+        return float(value)
+    return value
 
 
 def for_dataset(config: Mapping[str, Any], dataset: str) -> dict[str, Any]:

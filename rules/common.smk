@@ -3,13 +3,15 @@ import json
 import os
 import sys
 
-from mktn.config import check, for_dataset
+from mktn.config import check, for_dataset, with_numbers
 from mktn.errors import UserError
 from mktn.models.variants import VARIANTS
 from mktn.provenance import code_sha256
 
 # Where the workflow is, for runs with --directory elsewhere.
 REPOSITORY = workflow.basedir
+
+config.update(with_numbers(config))
 
 try:
     check(config, f"{REPOSITORY}/workflow/schemas/config.schema.yaml")

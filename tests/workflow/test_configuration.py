@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mktn.config import check, for_dataset
+from mktn.config import check, for_dataset, with_numbers
 from mktn.errors import UserError
 from mktn.models.variants import VARIANTS
 
@@ -55,6 +55,14 @@ def test_what_is_wrong_is_named_in_one_line(change: dict[str, Any], message: str
         check(default() | change, SCHEMA)
     assert re.search(message, str(error.value)), error.value
     assert "\n" not in str(error.value)
+
+
+def test_numbers_given_inside_brackets_on_the_command_line_are_numbers() -> None:
+    given = {"seeds": ["0", "12"], "losses": {"w_cl": "0.1", "learnable": "true"}, "lr": "1e-3"}
+    expected = {"seeds": [0, 12], "losses": {"w_cl": 0.1, "learnable": True}, "lr": 0.001}
+    assert with_numbers(given) == expected
+    text = {"comparison": ">=", "schedule": "fixed", "datasets": ["tacos"], "fps": 8}
+    assert with_numbers(text) == text
 
 
 def test_a_dataset_overrides_key_by_key() -> None:
