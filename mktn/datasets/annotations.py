@@ -6,7 +6,9 @@ import hashlib
 import io
 import json
 import math
+import re
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,24 @@ def read_json(path: Path) -> dict[str, Any]:
             "wrong JSON", where=path, found=type(value).__name__, expected="an object of videos"
         )
     return value
+
+
+def matched_lines(
+    path: Path, pattern: re.Pattern[str], form: str
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """`(where, groups)` of each line of a file. UserError at a line that is not of the form."""
+    for line_number, line in enumerate(read_lines(path), start=1):
+        where = f"{path}, line {line_number}"
+        match = pattern.fullmatch(line)
+        if match is None:
+            raise UserError(
+                "broken line",
+                where=where,
+                found=repr(line[:80]),
+                expected=form,
+                do="mend or remove the line",
+            )
+        yield where, match.groups()
 
 
 def read_csv(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:

@@ -12,9 +12,9 @@ from mktn.datasets.annotations import (
     annotation_file,
     annotation_folder,
     held_out,
+    matched_lines,
     number,
     read_csv,
-    read_lines,
 )
 from mktn.errors import UserError
 
@@ -30,18 +30,8 @@ def read(directory: Path) -> PairTable:
         path = annotation_file(folder, f"charades_sta_{file_split}.txt")
         durations_path = annotation_file(folder, f"charades_v1/Charades_v1_{file_split}.csv")
         durations_s = read_durations(durations_path)
-        for line_number, line in enumerate(read_lines(path), start=1):
-            where = f"{path}, line {line_number}"
-            match = LINE.fullmatch(line)
-            if match is None:
-                raise UserError(
-                    "broken line",
-                    where=where,
-                    found=repr(line[:80]),
-                    expected="'VIDEO start_s end_s##sentence'",
-                    do="mend or remove the line",
-                )
-            video_id, start, end, sentence = match.groups()
+        for where, fields in matched_lines(path, LINE, "'VIDEO start_s end_s##sentence'"):
+            video_id, start, end, sentence = fields
             if video_id not in durations_s:
                 raise UserError(
                     "video without a duration",

@@ -16,10 +16,10 @@ from mktn.datasets.annotations import (
     PairTable,
     annotation_file,
     annotation_folder,
+    matched_lines,
     number,
     read_csv,
     read_json,
-    read_lines,
     video_entry,
 )
 from mktn.errors import UserError
@@ -108,18 +108,10 @@ def _read_2dtan(path: Path, split: str, videos: dict[str, VideoMeta], table: Pai
 
 
 def _read_tall(path: Path, split: str, videos: dict[str, VideoMeta], table: PairTable) -> None:
-    for line_number, line in enumerate(read_lines(path), start=1):
-        where = f"{path}, line {line_number}"
-        match = LINE.fullmatch(line)
-        if match is None:
-            raise UserError(
-                "broken line",
-                where=where,
-                found=repr(line[:80]),
-                expected="'VIDEO.avi_startframe_endframe:sentence#sentence#...#'",
-                do="mend or remove the line",
-            )
-        video_id, start, end, sentences = match.groups()
+    for where, fields in matched_lines(
+        path, LINE, "'VIDEO.avi_startframe_endframe:sentence#sentence#...#'"
+    ):
+        video_id, start, end, sentences = fields
         meta = _meta_of(videos, video_id, split, where)
         start_s = number(start, where, "start frame") / meta.fps
         end_s = number(end, where, "end frame") / meta.fps

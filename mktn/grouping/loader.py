@@ -122,7 +122,7 @@ class PairData:
         first = {name: int(row) for name, row in zip(reversed(names), rows[::-1], strict=True)}
         frames, patches = self._read(videos)
         text_rows = self.pairs["text_row"].to_numpy()[rows]
-        words, word_mask = self._words(text_rows)
+        words, word_mask = map(torch.from_numpy, self.text.padded_words(text_rows))
         durations = self.duration_s[[first[name] for name in videos]]
         return PairBatch(
             frames=frames,
@@ -170,14 +170,6 @@ class PairData:
             patches = None if self._held[1] is None else self._held[1][rows]
         frames = torch.from_numpy(features).float()
         return frames, None if patches is None else torch.from_numpy(patches).float()
-
-    def _words(self, text_rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Word vectors (Q,L,D_w), zero at padding, and their mask (Q,L)."""
-        first, last = self.text.offsets[text_rows], self.text.offsets[text_rows + 1] - 1
-        position = first[:, None] + np.arange((last - first).max() + 1)  # (Q,L)
-        mask = position <= last[:, None]
-        words = self.text.all_words[np.minimum(position, last[:, None])] * mask[..., None]
-        return torch.from_numpy(words), torch.from_numpy(mask)
 
     def _nearest(self, relations: str | Path | None) -> np.ndarray:
         """(N, related) row numbers of each training pair's nearest related pairs, -1 padded."""
