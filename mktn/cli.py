@@ -23,7 +23,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "group": ("mktn.grouping.groups", "clusters of related videos with all their pairs"),
     "train": ("mktn.engine.train", "train one variant"),
     "evaluate": ("mktn.engine.evaluate", "predictions and metrics of a trained run or a baseline"),
-    "tables": ("mktn.report.tables", "results tables from the runs' metrics"),
+    "tables": ("mktn.report.tables", "a results table from the runs' metrics and predictions"),
+    "page": ("mktn.report.page", "results tables as one Markdown page"),
 }
 
 

@@ -7,6 +7,7 @@ from mktn.config import check, for_dataset, with_numbers
 from mktn.errors import UserError
 from mktn.models.variants import VARIANTS
 from mktn.provenance import code_sha256
+from mktn.report.layouts import TABLES
 
 # Where the workflow is, for runs with --directory elsewhere.
 REPOSITORY = workflow.basedir
@@ -23,6 +24,12 @@ SOURCE = config["source"]
 RESULTS = config["results"]
 DATASETS = config["datasets"]
 DATA = f"data/{SOURCE}"
+# The tables that have something to show of these datasets and variants.
+SHOWN = [
+    number
+    for number, layout in TABLES.items()
+    if {*layout.datasets} & {*DATASETS} and {*layout.variants} & {*config["variants"]}
+]
 RUN = f"runs/{SOURCE}/{{dataset}}/{config['model']}/{{variant}}/seed{{seed}}"
 BASELINE = f"runs/{SOURCE}/{{dataset}}/{{baseline}}/baseline/seed{{seed}}"
 
@@ -30,6 +37,7 @@ BASELINE = f"runs/{SOURCE}/{{dataset}}/{{baseline}}/baseline/seed{{seed}}"
 wildcard_constraints:
     dataset="activitynet|charades|tacos",
     backbone="c3d|i3d",
+    table="|".join(map(str, TABLES)),
     variant="|".join(VARIANTS),
     baseline="|".join(config["baselines"]),
     frames="[0-9]+",
@@ -100,7 +108,14 @@ STEP_CODE = {
         "grouping/loader.py",
         *(f"engine/{name}.py" for name in ("evaluate", "metrics", "baselines")),
     ],
-    "table": ["report"],
+    "table": [
+        *(
+            f"report/{name}.py"
+            for name in ("tables", "layouts", "results", "differences", "markdown")
+        ),
+        "engine/metrics.py",
+    ],
+    "tables_page": ["report/page.py"],
 }
 
 
@@ -192,19 +207,49 @@ def validation(dataset):
     return fixed.get(dataset) or of(dataset, "pairs", "validation")
 
 
+def table_datasets(wildcards):
+    """The datasets of a table that the configuration has."""
+    return asked(wildcards, "datasets", TABLES[int(wildcards.table)].datasets)
+
+
 def table_variants(wildcards):
     """The variants of a table that the configuration asks for."""
-    return [v for v in config["variants"] if int(wildcards.table) in VARIANTS[v].tables]
+    return asked(wildcards, "variants", TABLES[int(wildcards.table)].variants)
 
 
-def table_runs(wildcards):
-    """The metrics of every run that a table shows."""
-    return expand(
-        f"{RUN}/metrics.json",
-        dataset=DATASETS,
-        variant=table_variants(wildcards),
-        seed=config["seeds"],
-    )
+def asked(wildcards, key, theirs):
+    """What the configuration asks for of a table's own; where that is nothing, one line says so."""
+    found = [name for name in config[key] if name in theirs]
+    if not found:
+        error = UserError(
+            f"table {wildcards.table} holds none of these",
+            where=f"configuration, {key}",
+            found=", ".join(config[key]),
+            expected=f"at least one of {', '.join(theirs)}",
+            do=f"add it to {key}, or ask for another table",
+        )
+        print(f"mktn: {error}", file=sys.stderr)
+        sys.exit(2)
+    return found
+
+
+def table_files(name):
+    """The file `name` of every run that a table shows, the baselines' last."""
+
+    def given(wildcards):
+        datasets = table_datasets(wildcards)
+        variants, seeds = table_variants(wildcards), config["seeds"]
+        return [
+            *expand(f"{RUN}/{name}", dataset=datasets, variant=variants, seed=seeds),
+            *expand(
+                f"{BASELINE}/{name}",
+                dataset=datasets,
+                baseline=config["baselines"],
+                seed=seeds[0],
+            ),
+        ]
+
+    return given
 
 
 def print_rejected():

@@ -1,12 +1,10 @@
 # Results: the paper's tables, ours beside the reported numbers.
 rule table:
     input:
-        runs=table_runs,
-        baselines=expand(
-            f"{BASELINE}/metrics.json",
-            dataset=DATASETS,
-            baseline=config["baselines"],
-            seed=config["seeds"][0],
+        metrics=table_files("metrics.json"),
+        predictions=table_files("predictions.parquet"),
+        pairs=lambda w: expand(
+            f"{DATA}/pairs/{{dataset}}/pairs.parquet", dataset=table_datasets(w)
         ),
         reported=f"{REPOSITORY}/workflow/reported.csv",
     output:
@@ -16,18 +14,39 @@ rule table:
         f"logs/{SOURCE}/table{{table}}.log",
     benchmark:
         f"benchmarks/{SOURCE}/table{{table}}.tsv"
-    wildcard_constraints:
-        table="3",
     conda:
         "../envs/mktn.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=2000,
         runtime=10,
     params:
         variants=table_variants,
+        seed=config["seed"],
         code=code("table"),
     shell:
-        "mktn tables --metrics {input.runs} {input.baselines} --reported {input.reported}"
-        " --table {wildcards.table} --variants {params.variants} --csv {output.csv}"
+        "mktn tables --metrics {input.metrics} --predictions {input.predictions}"
+        " --pairs {input.pairs} --reported {input.reported} --table {wildcards.table}"
+        " --variants {params.variants} --seed {params.seed} --csv {output.csv}"
         " --markdown {output.markdown} > {log} 2>&1"
+
+
+rule tables_page:
+    input:
+        tables=expand(f"{RESULTS}/table{{table}}.md", table=SHOWN),
+    output:
+        page=f"{RESULTS}/tables.md",
+    log:
+        f"logs/{SOURCE}/tables_page.log",
+    benchmark:
+        f"benchmarks/{SOURCE}/tables_page.tsv"
+    conda:
+        "../envs/mktn.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        code=code("tables_page"),
+    shell:
+        "mktn page --tables {input.tables} --out {output.page} > {log} 2>&1"

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mktn import losses
+from mktn.errors import UserError
 from mktn.grouping.batch import PairBatch
 from mktn.models.variants import Variant
 
@@ -18,14 +19,14 @@ class LossConfig:
     w_span: float = 1.0
     w_float: float = 0.5
     w_csm: float = 0.3
-    w_proto: float = 0.1
-    w_cl: float = 0.5
+    w_proto: float = 0.3
+    w_cl: float = 1.0
     phi_initial: float = 0.2
     phi_final: float = 0.7
     schedule: losses.Schedule = "cosine"
-    temperature: float = 0.5
-    q: float = 0.5
-    lam: float = 0.01
+    temperature: float = 0.1
+    q: float = 0.02
+    lam: float = 0.04
     learnable: bool = False  # the printed behaviour: q and lambda learned
 
     def __post_init__(self) -> None:
@@ -42,6 +43,13 @@ class Criterion(torch.nn.Module):
     def __init__(self, config: LossConfig, variant: Variant) -> None:
         super().__init__()
         self.config, self.variant = config, variant
+        if variant.threshold == config.schedule:
+            raise UserError(
+                "this ablation of the threshold is the configured threshold itself",
+                where="losses.schedule",
+                found=config.schedule,
+                do="set losses.schedule to cosine, or leave the variant out",
+            )
         self.schedule: losses.Schedule = variant.threshold or config.schedule
         learnable = config.learnable and (
             variant.objects in ("prototypes", "raw") or variant.activities is not None

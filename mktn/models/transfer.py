@@ -19,6 +19,19 @@ from mktn.models.variants import Variant
 
 
 @dataclasses.dataclass
+class EncodedVideo:
+    """All that follows from the videos alone, so that it is computed once for all queries."""
+
+    frames: Tensor  # G (V,T,d)
+    patches: Tensor  # (V,T,C+1,d)
+    frame_mask: Tensor  # (V,T) bool
+    x: Tensor  # the video's part of X (V,T,d)
+    activities: Tensor | None  # P_e (V,E,d)
+    objects: Tensor | None  # P_a (V,T,A,d); as the next, of use in matching alone
+    matched: Tensor | None  # G' of AVM (V,T,d)
+
+
+@dataclasses.dataclass
 class Transferred:
     """A pair's video and sentence, enriched by the other pairs."""
 
@@ -50,6 +63,7 @@ class KnowledgeTransfer(nn.Module):
     ) -> None:
         super().__init__()
         self.csm = self.token = self.avm = self.opm = self.apa = None
+        self.to_activities = self.add_frame = None
         if variant.csm:
             parts = (variant.temporal, variant.contextual, variant.semantic)
             self.csm = CSM(width, heads, dropout, *parts)
@@ -61,40 +75,71 @@ class KnowledgeTransfer(nn.Module):
             self.opm = OPM(width, objects, phrases, variant.objects)
         if variant.activities is not None:
             self.apa = APA(width, frames, activities, variant.activities)
-            self.to_activities = Attention(width, heads, dropout)
             self.add_activity = nn.Linear(width, width)
-            if variant.activities != "pooled":
+            if variant.activities != "pooled":  # one activity: nothing to attend to
+                self.to_activities = Attention(width, heads, dropout)
                 self.add_frame = nn.Linear(width, width)
 
-    def forward(self, encoded: Encoded, batch: PairBatch) -> Transferred:
-        """Enrich each query's video frames X, words W~ and sentence z, and match all pairs."""
-        outputs: dict[str, Tensor] = {}
+    def of_video(
+        self, frames: Tensor, patches: Tensor, frame_mask: Tensor, matching: bool = True
+    ) -> EncodedVideo:
+        """G (V,T,d), patches (V,T,C+1,d) and their mask (V,T), with what APA, OPM, AVM add.
+
+        Without `matching` what only the similarities need is left out.
+        """
+        matched = objects = activities = None
+        if self.avm is not None and matching:
+            matched = self.avm.of_video(frames, frame_mask)
+        if self.opm is not None:
+            objects = self.opm.of_video(patches)
+        x = frames
+        if self.apa is not None:
+            given = patches if objects is None else objects
+            prototypes = self.apa.of_video(frames, frame_mask, given)
+            activities = prototypes.activities
+            if prototypes.frames is not None and self.add_frame is not None:
+                x = frames + self.add_frame(prototypes.frames)
+        if not matching:
+            objects = None
+        return EncodedVideo(frames, patches, frame_mask, x, activities, objects, matched)
+
+    def forward(
+        self, encoded: Encoded, batch: PairBatch, video: EncodedVideo, matching: bool = True
+    ) -> Transferred:
+        """Enrich each query's video frames X, words W~ and sentence z, and match all pairs.
+
+        Without `matching` the outputs hold no s_avm, s_op, s_es: no answer needs them.
+        """
+        outputs = self.match(encoded, video) if matching else {}
         z, words, word_mask = encoded.sentences, encoded.words, encoded.word_mask
         if self.csm is not None and self.token is not None:
             z, outputs["csm_span"] = self.csm(encoded, batch)
             words = torch.cat([words, self.token(z)[:, None]], dim=1)
             word_mask = torch.cat([word_mask, word_mask.new_ones(len(z), 1)], dim=1)
-        if self.avm is not None:
-            matching = self.avm(encoded)
-            outputs["s_avm"] = matching.similarity
-            outputs["avm_frames"], outputs["avm_words"] = matching.frames, matching.words
-        objects = encoded.patches
-        if self.opm is not None:
-            objects, s_op = self.opm(encoded)
-            if s_op is not None:
-                outputs["s_op"] = s_op
-        frames, query_part = encoded.frames, None
-        if self.apa is not None:
-            activity = self.apa(encoded, objects)
-            if activity.similarity is not None:
-                outputs["s_es"] = activity.similarity
-            if activity.frames is not None:
-                frames = frames + self.add_frame(activity.frames)
-            memory = activity.activities[batch.video_index]  # (Q,E,d)
-            everything = torch.ones(memory.shape[:2], dtype=torch.bool, device=memory.device)
-            query_part = self.add_activity(self.to_activities(z[:, None], memory, everything))
-        x = frames[batch.video_index]  # (Q,T,d)
-        if query_part is not None:
-            x = x + query_part
+        x = video.x[batch.video_index]  # (Q,T,d)
+        if video.activities is not None:
+            memory = video.activities[batch.video_index]  # (Q,E,d)
+            if self.to_activities is not None:
+                everything = torch.ones(memory.shape[:2], dtype=torch.bool, device=memory.device)
+                memory = self.to_activities(z[:, None], memory, everything)  # (Q,1,d)
+            x = x + self.add_activity(memory)
         mask = encoded.frame_mask[batch.video_index]
         return Transferred(x, mask, words, word_mask, z, outputs)
+
+    def match(self, encoded: Encoded, video: EncodedVideo) -> dict[str, Tensor]:
+        """s_avm, s_op, s_es (V,Q), as far as the variant has them, and the means of Eq. 4.
+
+        Videos are compared with the raw words and sentences; no query has to be of these videos.
+        """
+        outputs: dict[str, Tensor] = {}
+        if self.avm is not None:
+            matching = self.avm(encoded, video.matched)
+            outputs["s_avm"] = matching.similarity
+            outputs["avm_frames"], outputs["avm_words"] = matching.frames, matching.words
+        if self.opm is not None and (s_op := self.opm(encoded, video.objects)) is not None:
+            outputs["s_op"] = s_op
+        if self.apa is not None and video.activities is not None:
+            s_es = self.apa(video.activities, encoded.sentences)
+            if s_es is not None:
+                outputs["s_es"] = s_es
+        return outputs

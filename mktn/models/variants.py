@@ -39,5 +39,16 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
         "wo_opm": Variant(tables=(3,), objects="projected"),
         "wo_apa": Variant(tables=(3,), activities=None),
         "wo_avm": Variant(tables=(3,), avm=False),
+        "wo_temporal": Variant(tables=(4,), temporal=False),
+        "wo_contextual": Variant(tables=(4,), contextual=False),
+        "wo_semantic": Variant(tables=(4,), semantic=False),
+        "wo_visual_contrast": Variant(tables=(5,), visual_contrast=False),
+        "wo_textual_contrast": Variant(tables=(5,), textual_contrast=False),
+        "fixed_threshold": Variant(tables=(5,), threshold="fixed"),
+        "wo_cosine": Variant(tables=(5,), threshold="linear"),
+        "wo_cap": Variant(tables=(6,), objects="raw"),
+        "wo_oca": Variant(tables=(6,), objects="objects"),
+        "wo_bmp": Variant(tables=(7,), activities="pooled"),
+        "wo_aa": Variant(tables=(7,), activities="unaligned"),
     }
 )

@@ -1,8 +1,12 @@
-"""A table as Markdown, laid out as the paper prints it."""
+"""A table as Markdown, laid out as the paper prints it, and how to read it.
+
+The text before the first dataset is the same for all tables of the same runs: `mktn page`
+writes it once.
+"""
 
 from collections.abc import Sequence
 
-from mktn.report.layouts import DATASET_TITLES, Layout, Row
+from mktn.report.layouts import DATASET_TITLES, REFERENCE, Layout, Row, two_decimals
 from mktn.report.results import BASELINES, Key, Run
 
 SOURCE_SENTENCES = {
@@ -26,77 +30,104 @@ def as_markdown(
     table: int,
     reported: dict[tuple[str, str, Key], str],
 ) -> str:
-    """The table as the paper prints it: variants down, datasets and R@n, IoU=m across."""
-    datasets = [d for d in DATASET_TITLES if any(row.dataset == d for row in rows)]
-    columns = [
-        (dataset, key)
-        for dataset in datasets
-        for key in dict.fromkeys(key for _, at, key in reported if at == dataset)
-    ]
-    header, rule = ["Model"], ["---"]
-    for dataset, (metric, n, iou) in columns:
-        header += [f"{DATASET_TITLES[dataset]}<br>{metric}@{n}, IoU={iou:g}", "paper"]
-        rule += ["---:", "---:"]
-    cells = {(row.model, row.variant, row.dataset, row.key): row for row in rows}
-    lines = [header, rule]
-    for model, variant in dict.fromkeys((row.model, row.variant) for row in rows):
-        line = [f"{model} ({variant})" if model in BASELINES else layout.variants[variant]]
-        for dataset, key in columns:
-            row = cells.get((model, variant, dataset, key))
-            line += [_with_interval(row) if row else "-", (row.reported if row else "") or "-"]
-        lines.append(line)
-    grid = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{_preface(runs, layout, table)}\n{grid}\n"
-
-
-def _with_interval(row: Row) -> str:
-    return f"{row.value:.2f} [{row.ci_low:.2f}, {row.ci_high:.2f}]"
-
-
-def _preface(runs: Sequence[Run], layout: Layout, table: int) -> str:
-    source = runs[0].source
-    lines = [
-        f"# Table {table}: {layout.title}",
-        "",
-        f"**Source: {source}.** {SOURCE_SENTENCES[source]}",
-        "",
-        'Per cent, ours with its 95 % interval; beside it, under "paper", what'
-        f" {layout.paper} reports. All IoU thresholds and mIoU are in the csv.",
-        "",
-    ]
+    """The table as the paper prints it: a section a dataset, variants down, metrics across."""
+    parts = [f"# Table {table}: {layout.title}", preface(runs, layout)]
     for dataset, title in DATASET_TITLES.items():
-        of_dataset = [run for run in runs if run.dataset == dataset]
-        if not of_dataset:
-            continue
-        one = of_dataset[0]
-        trained = [run for run in of_dataset if run.model not in BASELINES]
-        seeds = ", ".join(str(seed) for seed in sorted({run.seed for run in trained}))
-        nms = "by IoU, m - 0.05" if one.nms == "peer" else f"{one.nms}"
-        lines.append(
-            f"- {title}: {one.queries} {one.split} queries of {one.videos} videos"
-            f" ({max(run.rejected for run in of_dataset)} rejected), a hit when IoU"
-            f" {one.comparison} m, NMS threshold {nms}, {VALIDATION[one.validation]},"
-            f" seeds: {seeds}."
-        )
-    several = any(
-        run.seed != other.seed for run in runs for other in runs if run.model == other.model
+        of_dataset = [row for row in rows if row.dataset == dataset]
+        if of_dataset:
+            absent = not any(row.variant == REFERENCE for row in of_dataset)
+            keys = dict.fromkeys(key for _, at, key in reported if at == dataset)
+            parts += [
+                f"## {title}",
+                _protocol([run for run in runs if run.dataset == dataset]),
+                *([f"No run of `{REFERENCE}` is here, so no differences."] if absent else []),
+                _grid(of_dataset, layout, list(keys)),
+            ]
+    return "\n\n".join([*parts, layout.legend]) + "\n"
+
+
+def preface(runs: Sequence[Run], layout: Layout) -> str:
+    """Source, number of seeds, and how to read the columns."""
+    source = runs[0].source
+    return "\n\n".join(
+        [
+            f"**Source: {source}.** {SOURCE_SENTENCES[source]}",
+            _seeds_sentence(runs),
+            "Three columns a metric, in per cent. *ours*: measured, with its 95 % interval"
+            f" (bootstrap over videos, {runs[0].bootstraps} resamples). *ours - Full*: the"
+            " difference to our Full on the same queries, in points, with the 95 % interval of"
+            " a paired bootstrap over videos; **bold** where the interval excludes 0 (of"
+            " variants that change nothing, about one in twenty would). *paper*: what the"
+            f" authors of {layout.paper} report."
+            " Every IoU threshold and mIoU are in the csv.",
+        ]
     )
-    lines.append(
-        f"- Intervals: bootstrap over videos, {runs[0].bootstraps} resamples"
-        + (
-            ", joined with Student's t over the seeds; values are means over seeds."
-            if several
-            else "."
-        )
-    )
-    notes: dict[str, list[str]] = {}
+
+
+def _seeds_sentence(runs: Sequence[Run]) -> str:
+    by_dataset: dict[str, set[int]] = {}
     for run in runs:
-        for note in run.notes:
-            titles = notes.setdefault(" ".join(note.split()), [])
-            if DATASET_TITLES[run.dataset] not in titles:
-                titles.append(DATASET_TITLES[run.dataset])
-    datasets = len({run.dataset for run in runs})
-    for note, titles in notes.items():
-        where = "" if len(titles) == datasets else f"{', '.join(titles)}: "
-        lines.append(f"- {where}{note}")
-    return "\n".join([*lines, ""])
+        if run.model not in BASELINES:
+            by_dataset.setdefault(run.dataset, set()).add(run.seed)
+    joined = "Values are means over seeds; intervals join seeds (Student's t) and videos."
+    seeds = sorted(set.union(*by_dataset.values()))
+    if any(of_dataset != set(seeds) for of_dataset in by_dataset.values()):
+        return f"**Training seeds differ between datasets** and stand under each. {joined}"
+    if len(seeds) == 1:
+        return f"**One training seed** a variant: {seeds[0]}."
+    return f"**{len(seeds)} training seeds** a variant: {', '.join(map(str, seeds))}. {joined}"
+
+
+def _protocol(runs: Sequence[Run]) -> str:
+    """How the runs of one dataset were scored, and what they note."""
+    one = runs[0]
+    nms = "by IoU, m - 0.05" if one.nms == "peer" else f"{one.nms}"
+    seeds = sorted({run.seed for run in runs if run.model not in BASELINES})
+    sentences = [
+        f"{one.queries} {one.split} queries of {one.videos} videos"
+        f" ({max(run.rejected for run in runs)} rejected), a hit when IoU {one.comparison} m,"
+        f" NMS threshold {nms}, {VALIDATION[one.validation]},"
+        f" seeds: {', '.join(map(str, seeds))}."
+    ]
+    sentences += dict.fromkeys(" ".join(note.split()) for run in runs for note in run.notes)
+    return "\n\n".join(sentences)
+
+
+def _grid(rows: Sequence[Row], layout: Layout, keys: Sequence[Key]) -> str:
+    """The table of one dataset; a variant that the paper prints twice stands there twice."""
+    header, rule = ["Model"], ["---"]
+    for metric, n, iou in keys:
+        name = f"{metric}@{n}, IoU={iou:g}"
+        header += [f"{name}<br>ours", f"{name}<br>ours - Full", f"{name}<br>paper"]
+        rule += ["---:"] * 3
+    cells = {(row.model, row.variant, row.key): row for row in rows}
+    systems = [(model, "baseline", f"{model} (baseline)") for model in BASELINES]
+    systems += [
+        (layout.model, line.variant, f"{line.name} (`{line.variant}`)") for line in layout.lines
+    ]
+    lines = [header, rule]
+    for model, variant, name in systems:
+        if not any((row.model, row.variant) == (model, variant) for row in rows):
+            continue
+        line = [name]
+        for key in keys:
+            row = cells.get((model, variant, key))
+            line += [_ours(row), _difference(row), (row.reported if row else "") or "-"]
+        lines.append(line)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _ours(row: Row | None) -> str:
+    if row is None:
+        return "-"
+    value, low, high = two_decimals(row.value)
+    return f"{value} [{low}, {high}]"
+
+
+def _difference(row: Row | None) -> str:
+    if row is None or row.difference is None:
+        return "-"
+    value, low, high = two_decimals(row.difference, sign="+")
+    text = f"{value} [{low}, {high}]"
+    excludes_zero = row.difference.ci_low > 0 or row.difference.ci_high < 0
+    return f"**{text}**" if excludes_zero else text

@@ -225,8 +225,8 @@ def _check_complete(
         )
 
 
-def over_seeds(intervals: Sequence[Interval]) -> Interval:
-    """The mean over seeds, with both uncertainties in its interval.
+def over_seeds(intervals: Sequence[Interval], lowest: float = 0.0) -> Interval:
+    """The mean over seeds, with both uncertainties in its interval, within [lowest, 100].
 
     The test videos are the same for every seed, so their uncertainty does not shrink with more
     seeds: each side of the interval is sqrt(mean half-width^2 + (t * s / sqrt(S))^2) from the
@@ -242,4 +242,4 @@ def over_seeds(intervals: Sequence[Interval]) -> Interval:
     below = math.fsum((i.value - i.ci_low) ** 2 for i in intervals) / seeds
     above = math.fsum((i.ci_high - i.value) ** 2 for i in intervals) / seeds
     low, high = mean - math.sqrt(below + over), mean + math.sqrt(above + over)
-    return Interval(mean, max(0.0, low), min(100.0, high))
+    return Interval(mean, max(lowest, low), min(100.0, high))

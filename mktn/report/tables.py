@@ -1,4 +1,4 @@
-"""`mktn tables`: the paper's tables from `metrics.json` files, as tidy csv and as Markdown."""
+"""`mktn tables`: the paper's tables from the runs' scores, as tidy csv and as Markdown."""
 
 import argparse
 import csv
@@ -9,9 +9,10 @@ from pathlib import Path
 from mktn.datasets.annotations import read_csv
 from mktn.errors import UserError
 from mktn.files import written_beside
+from mktn.report.differences import differences, read_scores
 from mktn.report.layouts import COLUMNS, DATASET_TITLES, TABLES, Layout, Row
 from mktn.report.markdown import as_markdown
-from mktn.report.results import BASELINES, Key, Run, check_runs, over_seeds, read_run
+from mktn.report.results import BASELINES, Interval, Key, Run, check_runs, over_seeds, read_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,10 +20,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metrics", required=True, nargs="+", type=Path, help="metrics.json of every run"
     )
+    parser.add_argument(
+        "--predictions",
+        required=True,
+        nargs="+",
+        type=Path,
+        help="predictions.parquet of every run, in the order of --metrics",
+    )
+    parser.add_argument(
+        "--pairs", required=True, nargs="+", type=Path, help="pairs.parquet of every dataset"
+    )
     parser.add_argument("--reported", required=True, type=Path, help="csv of published numbers")
     parser.add_argument("--table", required=True, type=int, choices=sorted(TABLES))
     parser.add_argument(
         "--variants", nargs="+", help="variants that must be there; default: all of the table"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the bootstrap of the differences; default: 0"
     )
     parser.add_argument("--csv", required=True, type=Path, help="output: tidy csv")
     parser.add_argument("--markdown", required=True, type=Path, help="output: as the paper prints")
@@ -31,28 +45,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Read the metrics, check that they belong together, write both tables."""
     layout = TABLES[arguments.table]
-    unknown = [v for v in arguments.variants or () if v not in layout.variants]
-    if unknown:
+    variants = _chosen(layout, arguments.variants)
+    if len(arguments.predictions) != len(arguments.metrics):
         raise UserError(
-            "unknown variant",
-            where="--variants",
-            found=unknown[0],
-            expected=f"one of {', '.join(layout.variants)}",
+            "not one file a run",
+            where="--predictions",
+            found=len(arguments.predictions),
+            expected=f"{len(arguments.metrics)}, in the order of --metrics",
         )
-    wanted = arguments.variants or list(layout.variants)
-    variants = [variant for variant in layout.variants if variant in wanted]
-    runs = sorted((read_run(path) for path in arguments.metrics), key=lambda run: run.seed)
+    read = [
+        (read_run(path), predictions)
+        for path, predictions in zip(arguments.metrics, arguments.predictions, strict=True)
+    ]
+    read.sort(key=lambda of_run: of_run[0].seed)
+    runs = [one for one, _ in read]
     for one in runs:
-        if one.dataset not in DATASET_TITLES or one.model not in (layout.model, *BASELINES):
+        if one.dataset not in layout.datasets or one.model not in (layout.model, *BASELINES):
             raise UserError(
                 "run does not belong in the table",
                 where=one.path,
                 found=f"{one.model} on {one.dataset}",
-                expected=f"{layout.model} on {', '.join(DATASET_TITLES)}",
+                expected=f"{layout.model} on {', '.join(layout.datasets)}",
             )
     check_runs(runs, variants)
+    against_full = differences(read_scores(read, arguments.pairs), arguments.seed)
     reported = read_reported(arguments.reported, layout, arguments.table)
-    rows = table_rows(runs, layout, variants, reported)
+    rows = table_rows(runs, layout, variants, reported, against_full)
     with written_beside(arguments.csv) as beside, written_beside(arguments.markdown) as other:
         beside.write_text(as_csv(rows), encoding="utf-8")
         other.write_text(
@@ -64,9 +82,22 @@ def run(arguments: argparse.Namespace) -> None:
     )
 
 
+def _chosen(layout: Layout, wanted: Sequence[str] | None) -> list[str]:
+    """The variants of the table that are wanted, in printed order; all where none is named."""
+    unknown = [variant for variant in wanted or () if variant not in layout.variants]
+    if unknown:
+        raise UserError(
+            "unknown variant",
+            where="--variants",
+            found=unknown[0],
+            expected=f"one of {', '.join(layout.variants)}",
+        )
+    return [variant for variant in layout.variants if not wanted or variant in wanted]
+
+
 def read_reported(path: Path, layout: Layout, table: int) -> dict[tuple[str, str, Key], str]:
     """`{(variant, dataset, (metric, n, iou)): as printed}` of one table, in printed order."""
-    variant_of = {name: variant for variant, name in layout.variants.items()}
+    variant_of = {line.reported: line.variant for line in layout.lines}
     dataset_of = {title: dataset for dataset, title in DATASET_TITLES.items()}
     columns = ("paper", "table", "dataset", "variant", "metric", "iou", "value")
     reported: dict[tuple[str, str, Key], str] = {}
@@ -83,7 +114,15 @@ def read_reported(path: Path, layout: Layout, table: int) -> dict[tuple[str, str
             raise UserError(
                 "broken number", where=f"{path}, line {line_number}", found=error
             ) from error
-        reported[variant_of[row["variant"]], dataset_of[row["dataset"]], key] = printed
+        at = variant_of[row["variant"]], dataset_of[row["dataset"]], key
+        # Table 5 prints the full model twice.
+        if reported.setdefault(at, printed) != printed:
+            raise UserError(
+                "a number is published twice and differs",
+                where=f"{path}, line {line_number}",
+                found=printed,
+                expected=reported[at],
+            )
     if not reported:
         raise UserError(
             "no published numbers", where=path, expected=f"rows of {layout.paper}, table {table}"
@@ -96,6 +135,7 @@ def table_rows(
     layout: Layout,
     variants: Sequence[str],
     reported: dict[tuple[str, str, Key], str],
+    against_full: dict[tuple[str, str, Key], Interval],
 ) -> list[Row]:
     """The rows by dataset, baselines before variants, R by n and IoU before the rest."""
     rows: list[Row] = []
@@ -114,7 +154,6 @@ def table_rows(
                 of_system[0].metrics, key=lambda k: (k[0] != "R", k[0], k[1] or 0, k[2] or 0)
             )
             for key in order:
-                joined = over_seeds([run.metrics[key] for run in of_system])
                 printed = "" if model in BASELINES else reported.get((variant, dataset, key), "")
                 rows.append(
                     Row(
@@ -122,13 +161,12 @@ def table_rows(
                         variant,
                         dataset,
                         key,
-                        joined.value,
-                        joined.ci_low,
-                        joined.ci_high,
+                        over_seeds([run.metrics[key] for run in of_system]),
                         of_system[0].queries,
                         tuple(run.seed for run in of_system),
                         printed,
                         of_system[0].source,
+                        against_full.get((dataset, variant, key)),
                     )
                 )
     return rows

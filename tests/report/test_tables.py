@@ -1,147 +1,156 @@
 """A table row can be traced back to its metrics; what does not belong together is refused."""
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
-from mktn.cli import main
+from mktn.models.variants import VARIANTS
+from mktn.report.layouts import TABLES
 from mktn.report.results import Interval, over_seeds
-
-REPORTED = Path(__file__).resolve().parents[2] / "workflow" / "reported.csv"
-VARIANTS = ("full", "wo_csm", "wo_opm", "wo_apa", "wo_avm")
-IOUS = {"activitynet": (0.3, 0.5, 0.7), "charades": (0.3, 0.5, 0.7), "tacos": (0.1, 0.3, 0.5)}
+from tests.report.runs import REPORTED, grids, rows, tables, write_run, write_runs
 
 
-def document(dataset: str, model: str, variant: str, seed: int, **changes: Any) -> dict[str, Any]:
-    base = 30.0 + len(variant) + seed
-    rows = [
-        {"metric": "R", "n": n, "iou": iou, "value": base + n, "ci_low": base, "ci_high": base + 9}
-        for n in (1, 5)
-        for iou in IOUS[dataset]
+def test_the_csv_is_tidy_and_holds_the_metrics(tmp_path: Path) -> None:
+    runs = write_runs(tmp_path / "runs")
+    assert tables(tmp_path, runs) == 0
+    table = pl.read_csv(tmp_path / "table3.csv", infer_schema=False)
+    assert table.columns == [
+        *("model", "variant", "dataset", "metric", "n", "iou", "value", "ci_low", "ci_high"),
+        *("queries", "seeds", "reported", "source"),
+        *("difference", "difference_low", "difference_high"),
     ]
-    rows.append(
-        {"metric": "mIoU", "n": None, "iou": None, "value": 30, "ci_low": 29, "ci_high": 31}
-    )
-    return {
-        "format": 1,
-        "source": "synthetic",
-        "dataset": dataset,
-        "model": model,
-        "variant": variant,
-        "seed": seed,
-        "split": "test",
-        "queries": 120,
-        "videos": 30,
-        "rejected": 2,
-        "comparison": ">",
-        "nms": 0.5,
-        "validation": "official",
-        "bootstraps": 1000,
-        "notes": ["word vectors trained on the captions"],
-        "metrics": rows,
-        **changes,
-    }
+    assert len(table) == 3 * 7 * 7
+    row = rows(tmp_path)
+    for metrics, _ in runs:
+        run = json.loads(metrics.read_text())
+        for metric in run["metrics"]:
+            n, iou = metric["n"] or "", metric["iou"] or ""
+            found = row(
+                **{name: run[name] for name in ("model", "variant", "dataset")},
+                **{"metric": metric["metric"], "n": n, "iou": iou},
+            )
+            for name in ("value", "ci_low", "ci_high"):
+                assert float(found[name]) == pytest.approx(metric[name], abs=0.00501)
+            assert (found["seeds"], found["queries"], found["source"]) == ("1", "24", "synthetic")
+
+    before = (tmp_path / "table3.csv").read_bytes(), (tmp_path / "table3.md").read_bytes()
+    assert tables(tmp_path, runs[::-1]) == 0
+    after = (tmp_path / "table3.csv").read_bytes(), (tmp_path / "table3.md").read_bytes()
+    assert after == before
 
 
-def write_runs(folder: Path, seeds: tuple[int, ...] = (0,), **changes: Any) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    systems = [("mktn", variant) for variant in VARIANTS]
-    systems += [("random", "baseline"), ("train-prior", "baseline")]
-    paths = []
-    for dataset in IOUS:
-        for model, variant in systems:
-            for seed in seeds:
-                path = folder / f"{dataset}-{model}-{variant}-{seed}.json"
-                path.write_text(json.dumps(document(dataset, model, variant, seed, **changes)))
-                paths.append(path)
-    return paths
-
-
-def tables(folder: Path, paths: list[Path], *more: str) -> int:
-    return main(
-        [
-            *("tables", "--metrics", *map(str, paths), "--reported", str(REPORTED)),
-            *("--table", "3", "--csv", str(folder / "table3.csv")),
-            *("--markdown", str(folder / "table3.md"), *more),
-        ]
-    )
-
-
-def test_csv_and_markdown(tmp_path: Path) -> None:
-    paths = write_runs(tmp_path / "runs")
-    assert tables(tmp_path, paths) == 0
-    with (tmp_path / "table3.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == [
-        "model",
-        "variant",
-        "dataset",
-        "metric",
-        "n",
-        "iou",
-        "value",
-        "ci_low",
-        "ci_high",
-        "queries",
-        "seeds",
-        "reported",
-        "source",
-    ]
-    assert len(rows) == 3 * 7 * 7
-    full = [r for r in rows if (r["variant"], r["dataset"], r["metric"]) == ("full", "tacos", "R")]
-    assert [(r["n"], r["iou"], r["value"], r["reported"]) for r in full] == [
-        ("1", "0.1", "35.00", ""),
-        ("1", "0.3", "35.00", "53.38"),
-        ("1", "0.5", "35.00", "42.62"),
-        ("5", "0.1", "39.00", ""),
-        ("5", "0.3", "39.00", "73.54"),
-        ("5", "0.5", "39.00", "62.24"),
-    ]
-    assert {r["model"] for r in rows if r["variant"] == "baseline"} == {"random", "train-prior"}
-    assert not any(r["reported"] for r in rows if r["variant"] == "baseline")
-    assert sum(bool(r["reported"]) for r in rows) == 3 * 5 * 4
-    mean_iou = next(r for r in rows if r["metric"] == "mIoU")
-    assert (mean_iou["n"], mean_iou["iou"], mean_iou["seeds"]) == ("", "", "1")
-
+def test_the_markdown_has_measured_and_reported_numbers_in_columns_of_their_own(
+    tmp_path: Path,
+) -> None:
+    assert tables(tmp_path, write_runs(tmp_path / "runs")) == 0
     text = (tmp_path / "table3.md").read_text()
-    assert "**Source: synthetic.**" in text
-    assert "NOT comparable with the paper's" in text
-    assert "word vectors trained on the captions" in text
-    assert "NMS threshold 0.5, selected on the official validation" in text
-    assert "seeds: 0" in text
-    grid = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
-    assert {len(line) for line in grid} == {1 + 2 * 12}
-    assert [line[0] for line in grid] == [
-        *("Model", "---", "random (baseline)", "train-prior (baseline)"),
-        *("w/o CSM", "w/o OPM", "w/o APA", "w/o AVM", "Full"),
+    for said in (
+        "**Source: synthetic.**",
+        "NOT comparable with the paper's",
+        "**One training seed** a variant: 0.",
+        "word vectors trained on the captions",
+        "24 test queries of 8 videos (2 rejected)",
+        "NMS threshold 0.5, selected on the official validation",
+        "CSM: cross-sentence semantic mining.",
+    ):
+        assert said in text
+    activitynet, charades, tacos = grids(text)
+    assert {len(line) for grid in (activitynet, charades, tacos) for line in grid} == {1 + 3 * 4}
+    assert [line[0] for line in charades] == [
+        *("Model", "---", "random (baseline)", "train-prior (baseline)", "w/o CSM (`wo_csm`)"),
+        *("w/o OPM (`wo_opm`)", "w/o APA (`wo_apa`)", "w/o AVM (`wo_avm`)", "Full (`full`)"),
     ]
-    assert grid[0][1:3] == ["ActivityNet Captions<br>R@1, IoU=0.5", "paper"]
-    assert grid[-1][1:3] == ["35.00 [34.00, 43.00]", "58.32"]
-    assert grid[2][2] == "-"
+    assert tacos[0][1:4] == [
+        f"R@1, IoU=0.3<br>{column}" for column in ("ours", "ours - Full", "paper")
+    ]
+    row = rows(tmp_path)(model="mktn", variant="wo_csm", dataset="charades", n=1, iou=0.5)
+    ours = "{value} [{ci_low}, {ci_high}]".format(**row)
+    assert charades[4][1] == ours
+    assert charades[4][2].strip("*").split(" ")[0] == f"{float(row['difference']):+.2f}"
+    assert charades[4][3] == "65.82"
+    assert charades[2][2:4] == ["-", "-"]
+    assert charades[-1][2:4] == ["-", "69.93"]
 
-    before = (tmp_path / "table3.csv").read_bytes()
-    assert tables(tmp_path, paths[::-1]) == 0
-    assert (tmp_path / "table3.csv").read_bytes() == before
+
+# R@1, IoU=0.5 on ActivityNet Captions, read in the paper.
+PUBLISHED = {
+    3: {"wo_csm": 53.82, "wo_opm": 55.40, "wo_apa": 56.27, "wo_avm": 54.95},
+    4: {"wo_temporal": 56.40, "wo_contextual": 57.14, "wo_semantic": 54.85},
+    5: {"wo_visual_contrast": 53.03, "wo_textual_contrast": 52.84,
+        "fixed_threshold": 54.08, "wo_cosine": 55.15},
+    6: {"wo_cap": 56.80, "wo_oca": 57.03},
+    7: {"wo_bmp": 54.88, "wo_aa": 53.04},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_each_variant_stands_beside_its_own_published_numbers(tmp_path: Path, table: int) -> None:
+    assert tables(tmp_path, write_runs(tmp_path / "runs", table), table=table) == 0
+    row = rows(tmp_path, table)
+    grid = grids((tmp_path / f"table{table}.md").read_text())[0]
+    for variant, value in (PUBLISHED[table] | {"full": 58.32}).items():
+        found = row(variant=variant, dataset="activitynet", n=1, iou=0.5)
+        assert found["reported"] == f"{value:.2f}"
+        named = [line for line in grid if f"(`{variant}`)" in line[0]]
+        assert {line[3] for line in named} == {f"{value:.2f}"}
+    csv = pl.read_csv(tmp_path / f"table{table}.csv")
+    layout = TABLES[table]
+    assert csv["reported"].is_not_null().sum() == len(layout.datasets) * len(layout.variants) * 4
+    assert not csv.filter(variant="baseline")["reported"].is_not_null().any()
+
+
+def test_table_5_prints_the_full_model_in_both_halves(tmp_path: Path) -> None:
+    assert tables(tmp_path, write_runs(tmp_path / "runs", 5), table=5) == 0
+    (grid,) = grids((tmp_path / "table5.md").read_text())
+    assert [line[0] for line in grid[4:]] == [
+        "visual feature ✗, textual feature ✓ (`wo_visual_contrast`)",
+        "visual feature ✓, textual feature ✗ (`wo_textual_contrast`)",
+        "visual feature ✓, textual feature ✓ (`full`)",
+        "Fixed threshold (`fixed_threshold`)",
+        "w/o cos(p*pi + 1) (`wo_cosine`)",
+        "w/ cos(p*pi + 1) (`full`)",
+    ]
+    assert grid[6][1:] == grid[9][1:]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_has_the_variants_that_name_it(table: int) -> None:
+    named = {variant for variant, parts in VARIANTS.items() if table in parts.tables}
+    assert set(TABLES[table].variants) == named
+
+
+def test_tables_4_to_7_take_runs_on_activitynet_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = write_runs(tmp_path / "runs", 6)
+    runs.append(write_run(tmp_path / "runs", "charades", "mktn", "full"))
+    assert tables(tmp_path, runs, table=6) == 2
+    assert "found mktn on charades, expected mktn on activitynet" in capsys.readouterr().err
 
 
 def test_seeds_are_joined_and_simulated_variants_chosen(tmp_path: Path) -> None:
-    paths = [
-        path
-        for path in write_runs(tmp_path / "runs", seeds=(0, 1, 2), source="simulated")
-        if "charades-mktn-full" in path.name
+    runs = [
+        write_run(tmp_path / "runs", "charades", "mktn", "full", seed, source="simulated")
+        for seed in (0, 1, 2)
     ]
-    assert tables(tmp_path, paths, "--variants", "full") == 0
-    with (tmp_path / "table3.csv").open(newline="") as file:
-        row = next(csv.DictReader(file))
-    assert (row["value"], row["seeds"], row["source"]) == ("36.00", "3", "simulated")
-    spread = (4.303**2 * 1.0 / 3) ** 0.5
-    assert float(row["ci_low"]) == pytest.approx(36.0 - (1.0**2 + spread**2) ** 0.5, abs=0.01)
+    assert tables(tmp_path, runs, "--variants", "full") == 0
+    of_seed = [json.loads(metrics.read_text())["metrics"][0] for metrics, _ in runs]
+    values = [metric["value"] for metric in of_seed]
+    assert len(set(values)) > 1
+    mean = sum(values) / 3
+    spread = 4.303**2 * sum((value - mean) ** 2 for value in values) / 2 / 3
+    below = sum((metric["value"] - metric["ci_low"]) ** 2 for metric in of_seed) / 3
+    row = rows(tmp_path)(metric="R", n=1, iou=0.3)
+    assert (row["seeds"], row["source"], row["difference"]) == ("3", "simulated", "")
+    assert float(row["value"]) == pytest.approx(mean, abs=0.00501)
+    expected = max(0.0, mean - (below + spread) ** 0.5)
+    assert float(row["ci_low"]) == pytest.approx(expected, abs=0.00501)
     text = (tmp_path / "table3.md").read_text()
     assert "simulated from human action labels" in text
-    assert "seeds: 0, 1, 2" in text
+    assert "**3 training seeds** a variant: 0, 1, 2." in text
     assert "TACoS" not in text
 
 
@@ -173,10 +182,10 @@ def test_equal_seeds_keep_the_bootstrap_interval() -> None:
 def test_a_wrong_run_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], message: str
 ) -> None:
-    paths = write_runs(tmp_path / "runs")
+    runs = write_runs(tmp_path / "runs")
     wrong = tmp_path / "runs" / "tacos-mktn-full-0.json"
-    wrong.write_text(json.dumps(document("tacos", "mktn", "full", 0) | changes))
-    assert tables(tmp_path, paths) == 2
+    wrong.write_text(json.dumps(json.loads(wrong.read_text()) | changes))
+    assert tables(tmp_path, runs) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
@@ -184,18 +193,22 @@ def test_a_wrong_run_is_named(
 
 
 def test_missing_and_duplicate_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    paths = write_runs(tmp_path / "runs")
-    assert tables(tmp_path, [p for p in paths if "tacos-mktn-wo_opm" not in p.name]) == 2
+    runs = write_runs(tmp_path / "runs")
+
+    def without(name: str) -> list[tuple[Path, Path]]:
+        return [run for run in runs if name not in run[0].name]
+
+    assert tables(tmp_path, without("tacos-mktn-wo_opm")) == 2
     assert "tacos, wo_opm: runs of a variant are missing" in capsys.readouterr().err
-    assert tables(tmp_path, [p for p in paths if "tacos-random" not in p.name]) == 2
+    assert tables(tmp_path, without("tacos-random")) == 2
     assert "tacos, random: baseline is missing" in capsys.readouterr().err
-    assert tables(tmp_path, [*paths, paths[0]]) == 2
+    assert tables(tmp_path, [*runs, runs[0]]) == 2
     assert "run stands twice" in capsys.readouterr().err
-    paths[0].write_text("{")
-    assert tables(tmp_path, paths) == 2
+    runs[0][0].write_text("{")
+    assert tables(tmp_path, runs) == 2
     assert "metrics cannot be read" in capsys.readouterr().err
-    assert tables(tmp_path, [tmp_path / "absent.json"]) == 2
-    assert tables(tmp_path, paths, "--variants", "half") == 2
+    assert tables(tmp_path, [(tmp_path / "absent.json", runs[0][1])]) == 2
+    assert tables(tmp_path, runs, "--variants", "half") == 2
     assert "--variants: unknown variant" in capsys.readouterr().err
 
 

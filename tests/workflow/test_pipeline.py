@@ -1,5 +1,6 @@
 """The tiny DAG from nothing to the table, and what is run again when something changes."""
 
+import itertools
 import json
 import os
 import re
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+
+from mktn.models.variants import VARIANTS
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "workflow" / "tiny.yaml"
@@ -51,7 +54,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_table_is_tidy_and_traced_to_its_predictions(finished: Path) -> None:
     table = pl.read_csv(finished / "results" / "table3.csv")
     columns = (
-        "model,variant,dataset,metric,n,iou,value,ci_low,ci_high,queries,seeds,reported,source"
+        "model,variant,dataset,metric,n,iou,value,ci_low,ci_high,queries,seeds,reported,source,"
+        "difference,difference_low,difference_high"
     )
     assert table.columns == columns.split(",")
     assert set(table["variant"]) == {"full", "wo_opm", "baseline"}
@@ -69,7 +73,9 @@ def test_the_table_is_tidy_and_traced_to_its_predictions(finished: Path) -> None
     assert row["queries"] == len(joined)
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["source"] == "synthetic"
-    assert "NOT comparable" in (finished / "results" / "table3.md").read_text()
+    text = (finished / "results" / "table3.md").read_text()
+    assert "NOT comparable" in text
+    assert "**One training seed** a variant: 0." in text
 
 
 def test_a_second_run_does_nothing(finished: Path) -> None:
@@ -88,12 +94,78 @@ def test_a_forced_ablation_reruns_itself_its_scores_and_the_table(finished: Path
     [
         ("losses={w_cl: 0.1}", {"train_full": 1, "train_wo_opm": 1, "evaluate": 2, "table": 1}),
         ("evaluation={bootstraps: 60}", {"evaluate": 2, "evaluate_baseline": 2, "table": 1}),
-        ("seeds=[0,1]", {"train_full": 1, "train_wo_opm": 1, "evaluate": 2, "table": 1}),
+        ("seeds=[0,7]", {"train_full": 1, "train_wo_opm": 1, "evaluate": 2, "table": 1}),
     ],
 )
 def test_a_changed_setting_reruns_what_it_touches(finished, change, expected) -> None:
     run = snakemake(finished, "-n", "results/table3.csv", "--config", change)
     assert jobs(run.stdout) == expected
+
+
+def test_two_seeds_give_means_and_say_how_many_they_are(finished: Path) -> None:
+    given = ("seeds=[0,1]", "results=two_seeds")
+    run = snakemake(finished, "--show-failed-logs", "two_seeds/table3.csv", "--config", *given)
+    assert run.returncode == 0, run.stdout[-5000:]
+    values: dict[tuple[str, int, str], float] = {}
+    for variant, seed in itertools.product(("full", "wo_opm"), (0, 1)):
+        folder = finished / f"runs/synthetic/charades/mktn/{variant}/seed{seed}"
+        for row in json.loads((folder / "metrics.json").read_text())["metrics"]:
+            values[variant, seed, f"{row['metric']} {row['n']} {row['iou']}"] = row["value"]
+    table = pl.read_csv(finished / "two_seeds" / "table3.csv").filter(model="mktn")
+    assert set(table["seeds"]) == {2}
+    for row in table.iter_rows(named=True):
+        key = f"{row['metric']} {row['n']} {row['iou']}"
+        mean = (values[row["variant"], 0, key] + values[row["variant"], 1, key]) / 2
+        full = (values["full", 0, key] + values["full", 1, key]) / 2
+        assert row["value"] == pytest.approx(mean, abs=0.00501)
+        assert row["ci_low"] <= row["value"] <= row["ci_high"]
+        if row["variant"] == "full":
+            assert row["difference"] is None
+        else:
+            assert row["difference"] == pytest.approx(mean - full, abs=0.00501)
+            assert row["difference_low"] <= row["difference"] <= row["difference_high"]
+    text = (finished / "two_seeds" / "table3.md").read_text()
+    assert "**2 training seeds** a variant: 0, 1." in text
+
+
+def test_all_tables_train_each_variant_on_the_datasets_it_is_printed_for(tmp_path: Path) -> None:
+    in_table_3 = {f"train_{v}": 3 for v, parts in VARIANTS.items() if 3 in parts.tables}
+    default = ("--configfile", str(ROOT / "config.yaml"))
+    needed = jobs(snakemake(tmp_path, "-n", *default).stdout)
+    trained = {name: count for name, count in needed.items() if name.startswith("train_")}
+    assert trained == {f"train_{variant}": 1 for variant in VARIANTS} | in_table_3
+    assert (needed["table"], needed["tables_page"]) == (5, 1)
+    needed = jobs(snakemake(tmp_path, "-n", "results/table3.csv", *default).stdout)
+    assert {n: count for n, count in needed.items() if n.startswith("train_")} == in_table_3
+
+
+@pytest.mark.parametrize(
+    ("target", "change", "message"),
+    [
+        ("results/table4.csv", ("datasets=[charades]",), "datasets: table 4 holds none of these"),
+        ("results/table7.md", ("datasets=[tacos]",), "datasets: table 7 holds none of these"),
+        (
+            "results/table6.md",
+            ("datasets=[activitynet]", "variants=[wo_csm]"),
+            "variants: table 6 holds none of these, found wo_csm, expected at least one of wo_cap",
+        ),
+    ],
+)
+def test_a_table_that_would_be_empty_is_one_line_and_exit_status_2(
+    tmp_path: Path, target: str, change: tuple[str, ...], message: str
+) -> None:
+    run = snakemake(tmp_path, "-n", target, "--config", *change)
+    assert run.returncode == 2
+    lines = [line for line in run.stdout.splitlines() if line.startswith("mktn:")]
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert "Traceback" not in run.stdout
+
+
+def test_the_page_has_the_tables_that_the_configuration_can_fill(tmp_path: Path) -> None:
+    run = snakemake(tmp_path, "-n", "--config", "datasets=[charades]")
+    needed = jobs(run.stdout)
+    assert (needed["table"], needed["tables_page"]) == (1, 1)
 
 
 def test_two_runs_from_clean_are_identical_to_the_byte(finished: Path, tmp_path: Path) -> None:

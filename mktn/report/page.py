@@ -1,0 +1,79 @@
+"""`mktn page`: the Markdown of several tables as one page, with what they share said once."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mktn.datasets.annotations import read_text
+from mktn.errors import UserError
+from mktn.files import write_text
+
+
+@dataclass(frozen=True)
+class Table:
+    """The Markdown that `mktn tables` wrote, in parts."""
+
+    path: Path
+    title: str  # "Table 3: Main ablation study"
+    preface: str  # source, seeds, how to read
+    sections: str  # a section a dataset, and the legend
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `mktn page`."""
+    parser.add_argument(
+        "--tables", required=True, nargs="+", type=Path, help="Markdown of mktn tables, in order"
+    )
+    parser.add_argument("--out", required=True, type=Path, help="output: the page")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Join the tables; refuse those that differ in source, seeds or how they are to be read."""
+    tables = [read_table(path) for path in arguments.tables]
+    write_text(as_page(tables), arguments.out)
+    print(f"{len(tables)} tables on one page")
+
+
+def read_table(path: Path) -> Table:
+    """The parts of one table. Raises UserError when the file is not one of `mktn tables`."""
+    head, section, sections = read_text(path).partition("\n## ")
+    title, _, preface = head.partition("\n")
+    if not title.startswith("# Table ") or not section:
+        raise UserError(
+            "not a table",
+            where=path,
+            found=repr(title[:60]),
+            expected="the Markdown of mktn tables",
+            do="give its --markdown",
+        )
+    return Table(path, title.removeprefix("# "), preface.strip(), section.lstrip() + sections)
+
+
+def as_page(tables: Sequence[Table]) -> str:
+    """One page: the preface once, then each table a level deeper."""
+    first = tables[0]
+    for table in tables:
+        if table.preface != first.preface:
+            mine, theirs = table.preface.splitlines(), first.preface.splitlines()
+            differing = [pair for pair in zip(mine, theirs, strict=False) if len(set(pair)) > 1]
+            found, expected = differing[0] if differing else (mine[-1], theirs[-1])
+            raise UserError(
+                "tables differ in what they share",
+                where=table.path,
+                found=repr(found[:80]),
+                expected=f"{expected[:80]!r}, as in {first.path}",
+                do="make the tables again from runs of one source and the same seeds",
+            )
+    parts = [f"# {_numbers(tables)}: ours beside the published numbers", first.preface]
+    for table in tables:
+        deeper = f"\n{table.sections.strip()}".replace("\n## ", "\n### ").strip()
+        parts += [f"## {table.title}", deeper]
+    return "\n\n".join(parts) + "\n"
+
+
+def _numbers(tables: Sequence[Table]) -> str:
+    numbers = [table.title.partition(":")[0].removeprefix("Table ") for table in tables]
+    if len(numbers) == 1:
+        return f"Table {numbers[0]}"
+    return f"Tables {', '.join(numbers[:-1])} and {numbers[-1]}"

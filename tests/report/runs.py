@@ -1,0 +1,166 @@
+"""Runs as `mktn evaluate` leaves them, small and made by a random model."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from mktn.cli import main
+from mktn.engine.metrics import evaluate_rankings
+from mktn.report.layouts import TABLES
+from mktn.seeds import named_rng
+
+REPORTED = Path(__file__).resolve().parents[2] / "workflow" / "reported.csv"
+IOUS = {"activitynet": (0.3, 0.5, 0.7), "charades": (0.3, 0.5, 0.7), "tacos": (0.1, 0.3, 0.5)}
+NS = (1, 5)
+VIDEOS, QUERIES = 8, 3  # of the test split, queries a video
+SYSTEMS = (("random", "baseline"), ("train-prior", "baseline"))
+
+Moments = dict[float, np.ndarray]  # NMS threshold -> (Q, 5, 2) seconds
+
+
+def targets(dataset: str) -> tuple[list[str], list[str], np.ndarray]:
+    """Pair ids, video ids and spans (Q, 2) of the test split: 20 s from a whole second."""
+    pair_ids = [f"test/v{v}#{q}" for v in range(VIDEOS) for q in range(QUERIES)]
+    video_ids = [f"v{v}" for v in range(VIDEOS) for _ in range(QUERIES)]
+    starts = named_rng(0, dataset, "targets").integers(0, 40, len(pair_ids)).astype(float)
+    return pair_ids, video_ids, np.stack([starts, starts + 20], axis=1)
+
+
+def write_pairs(folder: Path, dataset: str) -> Path:
+    """pairs.parquet of the test split, and one training pair."""
+    pair_ids, video_ids, spans = targets(dataset)
+    path = folder / f"{dataset}-pairs.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pl.DataFrame(
+        {
+            "dataset": dataset,
+            "split": ["test"] * len(pair_ids) + ["train"],
+            "video_id": [*video_ids, "t"],
+            "pair_id": [*pair_ids, "train/t#0"],
+            "start_s": [*spans[:, 0], 0.0],
+            "end_s": [*spans[:, 1], 1.0],
+        }
+    ).write_parquet(path)
+    return path
+
+
+def random_moments(dataset: str, *names: object, thresholds: Sequence[float] = (0.5,)) -> Moments:
+    """Five moments a query near its target, other ones for each run and threshold."""
+    spans = targets(dataset)[2]
+    return {
+        threshold: spans[:, None]
+        + named_rng(0, dataset, *names, threshold).normal(0, 8, (len(spans), 5, 1))
+        for threshold in thresholds
+    }
+
+
+def write_run(
+    folder: Path,
+    dataset: str,
+    model: str,
+    variant: str,
+    seed: int = 0,
+    moments: Moments | None = None,
+    **changes: Any,
+) -> tuple[Path, Path]:
+    """metrics.json and predictions.parquet of a run; `changes` are keys of metrics.json."""
+    pair_ids, video_ids, spans = targets(dataset)
+    moments = moments or random_moments(dataset, model, variant, seed)
+    comparison, nms = changes.get("comparison", ">"), changes.get("nms", 0.5)
+    ranked = {
+        iou: list(moments[round(iou - 0.05, 4) if nms == "peer" else nms]) for iou in IOUS[dataset]
+    }
+    document = {
+        "format": 1,
+        "source": "synthetic",
+        "dataset": dataset,
+        "model": model,
+        "variant": variant,
+        "seed": seed,
+        "split": "test",
+        "queries": len(pair_ids),
+        "videos": VIDEOS,
+        "rejected": 2,
+        "comparison": comparison,
+        "nms": nms,
+        "validation": "official",
+        "bootstraps": 40,
+        "notes": ["word vectors trained on the captions"],
+        "metrics": evaluate_rankings(
+            ranked, spans, video_ids, NS, IOUS[dataset], comparison, bootstraps=40
+        ),
+        **changes,
+    }
+    stem = f"{dataset}-{model}-{variant}-{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    metrics, predictions = folder / f"{stem}.json", folder / f"{stem}.parquet"
+    metrics.write_text(json.dumps(document))
+    pl.concat(
+        pl.DataFrame(
+            {
+                "pair_id": np.repeat(pair_ids, 5).tolist(),
+                "nms": threshold,
+                "rank": np.tile(np.arange(1, 6), len(pair_ids)),
+                "start_s": spans_s[..., 0].ravel(),
+                "end_s": spans_s[..., 1].ravel(),
+                "score": 1.0,
+            }
+        ).filter(pl.col("start_s").is_not_nan())
+        for threshold, spans_s in moments.items()
+    ).write_parquet(predictions)
+    return metrics, predictions
+
+
+def write_runs(
+    folder: Path, table: int = 3, seeds: Sequence[int] = (0,), **changes: Any
+) -> list[tuple[Path, Path]]:
+    """Every run of a table, with both baselines, on each of its datasets."""
+    layout = TABLES[table]
+    systems = [*SYSTEMS, *(("mktn", variant) for variant in layout.variants)]
+    return [
+        write_run(folder, dataset, model, variant, seed, **changes)
+        for dataset in layout.datasets
+        for model, variant in systems
+        for seed in (seeds if model == "mktn" else seeds[:1])
+    ]
+
+
+def tables(folder: Path, runs: Sequence[tuple[Path, Path]], *more: str, table: int = 3) -> int:
+    """`mktn tables` on the runs: writes table{n}.csv and .md, gives the exit status."""
+    pairs = [write_pairs(folder, dataset) for dataset in TABLES[table].datasets]
+    return main(
+        [
+            *("tables", "--metrics", *(str(metrics) for metrics, _ in runs)),
+            *("--predictions", *(str(predictions) for _, predictions in runs)),
+            *("--pairs", *map(str, pairs), "--reported", str(REPORTED), "--table", str(table)),
+            *("--csv", str(folder / f"table{table}.csv")),
+            *("--markdown", str(folder / f"table{table}.md"), *more),
+        ]
+    )
+
+
+def rows(folder: Path, table: int = 3) -> Callable[..., dict[str, str]]:
+    """A look-up of the one row of the csv that has the given fields."""
+    frame = pl.read_csv(folder / f"table{table}.csv", infer_schema=False).fill_null("")
+
+    def row(**fields: object) -> dict[str, str]:
+        found = frame.filter(*(pl.col(name) == str(value) for name, value in fields.items()))
+        assert found.height == 1, (fields, found)
+        return found.row(0, named=True)
+
+    return row
+
+
+def grids(text: str) -> list[list[list[str]]]:
+    """The tables in a Markdown text, as rows of cells."""
+    blocks: list[list[list[str]]] = [[]]
+    for line in text.splitlines():
+        if line.startswith("|"):
+            blocks[-1].append(line.strip("| ").split(" | "))
+        elif blocks[-1]:
+            blocks.append([])
+    return [block for block in blocks if block]
