@@ -68,7 +68,7 @@ def predict(
     with torch.inference_mode():
         for batch in data.batches(split, order=order, seed=seed):
             batch = batch.to(device)
-            outputs = model(batch)
+            outputs = model(batch, matching=False)
             frames = batch.frame_mask.sum(dim=1)[batch.video_index]
             duration_s = batch.duration_s[batch.video_index]
             logits = outputs["start_logits"], outputs["end_logits"], outputs["offsets"]

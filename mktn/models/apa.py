@@ -9,7 +9,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-from mktn.models.encoders import Encoded
 from mktn.models.layers import masked_mean
 from mktn.models.similarity import activity_sentence_similarity
 from mktn.models.variants import ActivityMode
@@ -17,11 +16,10 @@ from mktn.models.variants import ActivityMode
 
 @dataclasses.dataclass
 class Activities:
-    """Frame prototypes P_f, activity prototypes P_e and their similarity with the sentences."""
+    """Frame prototypes P_f and activity prototypes P_e."""
 
     frames: Tensor | None  # P_f (V,T,d)
     activities: Tensor  # P_e (V,E,d)
-    similarity: Tensor | None  # S_es (V,Q)
 
 
 class APA(nn.Module):
@@ -48,18 +46,18 @@ class APA(nn.Module):
         self.frame_key = nn.Linear(width, width, bias=False)
         self.frame_value = nn.Linear(width, width)
 
-    def forward(self, encoded: Encoded, objects: Tensor) -> Activities:
-        """objects P_a (V,T,A,d); compared with the raw sentences q."""
+    def of_video(self, frames: Tensor, mask: Tensor, objects: Tensor) -> Activities:
+        """Prototypes of frames G (V,T,d), mask (V,T) and objects P_a (V,T,A,d)."""
         if self.mode == "pooled":
-            frames = None
-            activities = self.pooled(masked_mean(encoded.frames, encoded.frame_mask))[:, None]
-        else:
-            frames = (self._frames(objects) + encoded.frames) / 2
-            activities = self._activities(frames, encoded.frame_mask)
+            return Activities(None, self.pooled(masked_mean(frames, mask))[:, None])
+        prototypes = (self._frames(objects) + frames) / 2
+        return Activities(prototypes, self._activities(prototypes, mask))
+
+    def forward(self, activities: Tensor, sentences: Tensor) -> Tensor | None:
+        """S_es (V,Q) of P_e (V,E,d) and the raw sentences q (Q,d), where the mode has it."""
         if self.mode == "unaligned":
-            return Activities(frames, activities, None)
-        similarity = activity_sentence_similarity(activities, encoded.sentences)
-        return Activities(frames, activities, similarity)
+            return None
+        return activity_sentence_similarity(activities, sentences)
 
     def _frames(self, objects: Tensor) -> Tensor:
         """Q_f + softmax(Q_f K^T / sqrt(d) + M) V of Eq. 5, block by block: (V,T,d)."""

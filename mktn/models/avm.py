@@ -32,14 +32,22 @@ class AVM(nn.Module):
         self.zeta_v = TransformerBlock(width, heads, dropout) if visual else None
         self.zeta_w = TransformerBlock(width, heads, dropout) if textual else None
 
-    def forward(self, encoded: Encoded) -> Matching:
-        """Compare every video with every query by their raw frames and words."""
-        frames, words = encoded.frames, encoded.words
+    def of_video(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """G' (V,T,d) of frames G (V,T,d) and their mask (V,T)."""
         if self.zeta_v is not None:
-            frames = self.zeta_v(frames, encoded.frame_mask)
+            frames = self.zeta_v(frames, mask)
+        return functional.normalize(frames, dim=-1)
+
+    def forward(self, encoded: Encoded, frames: Tensor | None = None) -> Matching:
+        """Compare every video with every query by their raw frames and words.
+
+        `frames`: G' where it is known already.
+        """
+        if frames is None:
+            frames = self.of_video(encoded.frames, encoded.frame_mask)
+        words = encoded.words
         if self.zeta_w is not None:
             words = self.zeta_w(words, encoded.word_mask)
-        frames = functional.normalize(frames, dim=-1)
         words = functional.normalize(words, dim=-1)
         similarity = frame_word_similarity(frames, encoded.frame_mask, words, encoded.word_mask)
         return Matching(

@@ -29,19 +29,22 @@ class OPM(nn.Module):
         self.phrase_weights = SelectionWeights(width, phrases) if mode == "prototypes" else None
         self.project = nn.Linear(width, width) if mode == "projected" else None
 
-    def forward(self, encoded: Encoded) -> tuple[Tensor, Tensor | None]:
-        """Object prototypes P_a (V,T,A,d), and S_op (V,Q) where the mode has it."""
-        objects = encoded.patches  # (V,T,C+1,d)
+    def of_video(self, patches: Tensor) -> Tensor:
+        """Object prototypes P_a (V,T,A,d) of patches (V,T,C+1,d)."""
         if self.object_weights is not None:
-            weights = self.object_weights(objects)  # (V,T,C+1,A)
-            objects = torch.einsum("vtca,vtcd->vtad", weights, objects)
-        elif self.project is not None:
-            objects = self.project(objects)
+            weights = self.object_weights(patches)  # (V,T,C+1,A)
+            return torch.einsum("vtca,vtcd->vtad", weights, patches)
+        return patches if self.project is None else self.project(patches)
+
+    def forward(self, encoded: Encoded, objects: Tensor | None = None) -> Tensor | None:
+        """S_op (V,Q) where the mode has it; `objects`: P_a where it is known already."""
         if self.mode not in ("prototypes", "raw"):
-            return objects, None
+            return None
+        if objects is None:
+            objects = self.of_video(encoded.patches)
         phrases, mask = encoded.words, encoded.word_mask
         if self.phrase_weights is not None:
             weights = self.phrase_weights(phrases) * mask[..., None]  # (Q,L,P)
             phrases = torch.einsum("qlp,qld->qpd", weights, phrases)
             mask = mask.new_ones(phrases.shape[:2])
-        return objects, object_phrase_similarity(objects, encoded.frame_mask, phrases, mask)
+        return object_phrase_similarity(objects, encoded.frame_mask, phrases, mask)

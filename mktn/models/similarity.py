@@ -1,18 +1,22 @@
-"""Matching scores of every video with every query, reduced in blocks of queries.
+"""Matching scores of every video with every query, without a tensor of all their parts.
 
 V videos, Q queries, T frames, L words, A object, P phrase, E activity prototypes, d width.
-No tensor of all videos x frames x queries x words is kept: a block is computed, reduced, and
-computed again in the backward pass.
+A score is a maximum of products. The forward pass makes the products in blocks and keeps each
+maximum and its place; the backward pass reads only the vectors that won. Neither ever holds
+(V,T,Q,L) or (V,T,A,Q,P). All of it is in float32 at least, under autocast too.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
-BLOCK_ELEMENTS = 4_000_000  # of the largest tensor of a block: 16 MB in float32
+BLOCK_ELEMENTS = 1_000_000  # of the largest tensor of a block: 4 MB in float32
+NOTHING = -2.0  # the score where everything is masked: below any cosine
+SHORTEST = 1e-12  # as in functional.normalize; a shorter vector has cosine 0 and no gradient
 
 
 def frame_word_similarity(
@@ -21,16 +25,11 @@ def frame_word_similarity(
     """S of Eq. 1 as a number a pair: mean over words of the maximum over frames.
 
     frames (V,T,d) and words (Q,L,d), both of unit norm; masks (V,T), (Q,L) -> (V,Q).
+    0 for a query without a real word.
     """
-
-    def block(words: Tensor, word_mask: Tensor) -> Tensor:
-        scores = torch.einsum("vtd,qld->vqlt", frames, words)
-        best = _fill(scores, frame_mask[:, None, None, :]).amax(dim=-1)  # (V,Q,L)
-        weight = word_mask.to(best.dtype)
-        return (best * weight).sum(dim=-1) / weight.sum(dim=-1).clamp(min=1)
-
-    cells = frames.shape[0] * frames.shape[1] * words.shape[1]
-    return _in_blocks(block, cells, words, word_mask)
+    best = _Best.apply(frames[:, :, None], frame_mask, words[:, :, None], None, False)
+    best = best[:, :, 0].masked_fill(~word_mask, 0)  # (V,Q,L)
+    return best.sum(dim=-1) / word_mask.sum(dim=-1).clamp(min=1)
 
 
 def object_phrase_similarity(
@@ -40,40 +39,61 @@ def object_phrase_similarity(
 
     objects (V,T,A,d), frame_mask (V,T), phrases (Q,P,d), phrase_mask (Q,P) -> (V,Q).
     """
-    objects = functional.normalize(objects, dim=-1)
-
-    def block(phrases: Tensor, phrase_mask: Tensor) -> Tensor:
-        scores = torch.einsum("vtad,qpd->vqatp", objects, functional.normalize(phrases, dim=-1))
-        real = frame_mask[:, None, None, :, None] & phrase_mask[None, :, None, None, :]
-        return _fill(scores, real).flatten(3).amax(dim=-1).mean(dim=-1)
-
-    cells = objects.shape[:3].numel() * phrases.shape[1]
-    return _in_blocks(block, cells, phrases, phrase_mask)
+    best = _Best.apply(objects, frame_mask, phrases[:, None], phrase_mask[:, None], True)
+    return best[..., 0].mean(dim=-1)
 
 
 def activity_sentence_similarity(activities: Tensor, sentences: Tensor) -> Tensor:
     """S_es: the maximum over activity prototypes of the cosine.
 
-    activities (V,E,d), sentences (Q,d) -> (V,Q).
+    activities (V,E,d), sentences (Q,d) -> (V,Q). E is a handful, so (V,Q,E) may stand.
     """
-    activities = functional.normalize(activities, dim=-1)
+    activities = functional.normalize(activities.float(), dim=-1)
     scores = torch.einsum("ved,qd->vqe", activities, functional.normalize(sentences, dim=-1))
     return scores.amax(dim=-1)
 
 
-def _fill(scores: Tensor, mask: Tensor) -> Tensor:
-    # A cosine is at least -1; -2 stays finite where everything is masked.
-    return scores.masked_fill(~mask, -2.0)
+class _Best(torch.autograd.Function):
+    """(V,Q,A,G): the maximum over t and p of <x[v,t,a], y[q,g,p]>, or of their cosine.
 
+    x (V,T,A,d), x_mask (V,T), y (Q,G,P,d), y_mask (Q,G,P) or None for all real. Of several
+    equal maxima one gets the gradient.
+    """
 
-def _in_blocks(
-    block: Callable[[Tensor, Tensor], Tensor], cells: int, queries: Tensor, mask: Tensor
-) -> Tensor:
-    size = max(1, BLOCK_ELEMENTS // max(cells, 1))
-    if size >= len(queries):
-        return block(queries, mask)
-    parts = [
-        checkpoint(block, part, part_mask, use_reentrant=False)
-        for part, part_mask in zip(queries.split(size), mask.split(size), strict=True)
-    ]
-    return torch.cat(parts, dim=1)
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor | None, cosine: bool
+    ) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            best, place = _search(x, x_mask, y, y_mask, cosine)
+        ctx.cosine = cosine
+        ctx.save_for_backward(x, y, best, place)
+        return best
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, y, best, place = ctx.saved_tensors
+        (_, frames, slots, width), (_, groups, parts, _) = x.shape, y.shape
+        x_grad, y_grad = (torch.zeros_like(each, dtype=best.dtype) for each in (x, y))
+        x_grad, y_grad = x_grad.contiguous(), y_grad.contiguous()
+        grad = grad.masked_fill(place < 0, 0)
+        with torch.autocast(x.device.type, enabled=False):
+            # Most hinges are inactive and many words padding: only what pulls is gathered.
+            for won in grad.nonzero().split(max(1, BLOCK_ELEMENTS // width)):
+                v, q, a, g = at = won.unbind(dim=1)
+                p, t = place[at] // frames, place[at] % frames
+                left, right = x[v, t, a].to(best.dtype), y[q, g, p].to(best.dtype)  # (rows,d)
+                pull = grad[at][:, None]
+                to_left, to_right = right, left
+                left_pull = right_pull = pull
+                if ctx.cosine:  # d cos / dx = (y/|y| - cos x/|x|) / |x|
+                    left_pull, right_pull = _inverse_norm(left), _inverse_norm(right)
+                    left, right = left * left_pull, right * right_pull
+                    to_left = torch.addcmul(right, best[at][:, None], left, value=-1)
+                    to_right = torch.addcmul(left, best[at][:, None], right, value=-1)
+                    left_pull, right_pull = left_pull * pull, right_pull * pull
+                x_rows, y_rows = (v * frames + t) * slots + a, (q * groups + g) * parts + p
+                x_grad.view(-1, width).index_add_(0, x_rows, to_left * left_pull)
+                y_grad.view(-1, width).index_add_(0, y_rows, to_right * right_pull)
+        return x_grad.to(x.dtype), None, y_grad.to(y.dtype), None, None

@@ -1,18 +1,25 @@
-"""Similarities against slow loops, in blocks and whole, on masked input."""
+"""Similarities against slow loops, in blocks and whole, on masked input; and what they keep."""
+
+from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn.functional import cosine_similarity, normalize
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from mktn.models import similarity
+from mktn.models.apa import APA
+from mktn.models.fusion import Fusion
 
 
-def ragged(rows: int, length: int, seed: int) -> torch.Tensor:
+def ragged(rows: int, length: int, seed: int) -> Tensor:
     lengths = torch.randint(1, length + 1, (rows,), generator=torch.Generator().manual_seed(seed))
     return torch.arange(length) < lengths[:, None]
 
 
-def normal(*shape: int, seed: int) -> torch.Tensor:
+def normal(*shape: int, seed: int) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
@@ -69,11 +76,99 @@ def test_activity_sentence_similarity() -> None:
 
 @pytest.mark.usefixtures("_blocks")
 def test_the_gradient_is_that_of_the_value() -> None:
-    frames, words = (
-        normal(2, 3, 4, seed=0).requires_grad_(),
-        normal(3, 2, 4, seed=1).requires_grad_(),
+    frame_mask, word_mask = ragged(2, 3, 2), ragged(3, 2, 3)
+    frames, words = normal(2, 3, 4, seed=0), normal(3, 2, 4, seed=1)
+    objects, sentences = normal(2, 3, 2, 4, seed=4), normal(3, 4, seed=5)
+
+    def eq_1(frames: Tensor, words: Tensor) -> Tensor:
+        return similarity.frame_word_similarity(frames, frame_mask, words, word_mask)
+
+    def s_op(objects: Tensor, phrases: Tensor) -> Tensor:
+        return similarity.object_phrase_similarity(objects, frame_mask, phrases, word_mask)
+
+    for function, *inputs in (
+        (eq_1, frames, words),
+        (s_op, objects, words),
+        (similarity.activity_sentence_similarity, frames, sentences),
+    ):
+        assert torch.autograd.gradcheck(function, [x.requires_grad_() for x in inputs])
+
+
+def test_nothing_to_compare_is_a_constant_and_no_nan() -> None:
+    frames, words = normal(2, 3, 4, seed=0), normal(2, 2, 4, seed=1)
+    frames.requires_grad_(), words.requires_grad_()
+    frame_mask = torch.tensor([[True] * 3, [False] * 3])
+    word_mask = torch.tensor([[True, False], [False, False]])
+    for found in (
+        similarity.frame_word_similarity(frames, frame_mask, words, word_mask),
+        similarity.object_phrase_similarity(frames[:, :, None], frame_mask, words, word_mask),
+    ):
+        assert found.isfinite().all()
+        to_frames, to_words = torch.autograd.grad(found.sum(), (frames, words))
+        assert not to_frames[1].any()
+        assert not to_words[1].any()
+        assert to_frames[0].any()
+
+
+def test_half_precision_is_compared_in_single_precision() -> None:
+    frames, words = normal(2, 3, 8, seed=0).bfloat16(), normal(3, 2, 8, seed=1).bfloat16()
+    masks = torch.ones(2, 3, dtype=torch.bool), torch.ones(3, 2, dtype=torch.bool)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = similarity.frame_word_similarity(frames, masks[0], words, masks[1])
+    expected = similarity.frame_word_similarity(
+        frames.double(), masks[0], words.double(), masks[1]
     )
-    masks = ragged(2, 3, 2), ragged(3, 2, 3)
-    assert torch.autograd.gradcheck(
-        lambda f, w: similarity.frame_word_similarity(f, masks[0], w, masks[1]), (frames, words)
-    )
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), expected)
+
+
+class Largest(TorchDispatchMode):
+    """Remembers the most elements of any tensor that an operation made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        sizes = [leaf.numel() for leaf in tree_leaves(made) if isinstance(leaf, Tensor)]
+        self.elements = max(self.elements, *sizes, 0)
+        return made
+
+
+def largest(compute: Callable[[], Tensor]) -> int:
+    """Elements of the largest tensor made in a forward and backward pass."""
+    with Largest() as seen:
+        compute().sum().backward()
+    return seen.elements
+
+
+def test_no_tensor_of_all_frames_and_all_words_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(similarity, "BLOCK_ELEMENTS", 2000)
+    frames, words = normal(4, 10, 4, seed=0).requires_grad_(), normal(12, 5, 4, seed=1)
+    objects, words = normal(4, 10, 3, 4, seed=2).requires_grad_(), words.requires_grad_()
+    masks = torch.ones(4, 10, dtype=torch.bool), torch.ones(12, 5, dtype=torch.bool)
+    made = largest(lambda: similarity.frame_word_similarity(frames, masks[0], words, masks[1]))
+    assert made <= 2000 < 4 * 10 * 12 * 5
+    made = largest(lambda: similarity.object_phrase_similarity(objects, masks[0], words, masks[1]))
+    assert made <= 2000 < 4 * 10 * 3 * 12 * 5
+
+
+def test_a_frame_attends_to_its_own_objects_without_a_matrix_of_all_objects() -> None:
+    frames, kinds, width = 40, 3, 4
+    torch.manual_seed(0)
+    apa = APA(width, frames, 2)
+    given = torch.randn(1, frames, width), torch.ones(1, frames, dtype=torch.bool)
+    objects = torch.randn(1, frames, kinds, width)
+    made = largest(lambda: apa.of_video(*given, objects).activities)
+    assert made <= frames * kinds * width < frames * frames * kinds
+
+
+def test_the_fusion_never_multiplies_frames_with_frames() -> None:
+    frames, width = 200, 4
+    torch.manual_seed(0)
+    fusion = Fusion(width, 0.0)
+    x, words = torch.randn(1, frames, width), torch.randn(1, 3, width)
+    masks = torch.ones(1, frames, dtype=torch.bool), torch.ones(1, 3, dtype=torch.bool)
+    made = largest(lambda: fusion(x, masks[0], words, masks[1]))
+    assert made < frames * frames
