@@ -4,7 +4,7 @@ CORES ?= $(shell nproc)
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup table3 test lint format lock clean
+.PHONY: help setup table3 tables test bench lint format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -21,6 +21,13 @@ $(READY): envs/requirements.lock envs/uv.lock pyproject.toml
 
 table3: $(READY) ## results/table3.csv and .md, from nothing
 	. $(BIN)/activate && snakemake --cores $(CORES) --show-failed-logs results/table3.csv
+
+tables: $(READY) ## Tables 3 to 7 and results/tables.md, all on one page
+	. $(BIN)/activate && snakemake --cores $(CORES) --show-failed-logs results/tables.md
+
+bench: $(READY) ## results/bench/*.csv: what multi-pair batches save, and the similarities' memory
+	$(BIN)/mktn bench multipair --out results/bench/multipair.csv
+	$(BIN)/mktn bench similarity --out results/bench/similarity.csv
 
 test: $(READY) ## the test suite
 	$(BIN)/python -m pytest

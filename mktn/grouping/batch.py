@@ -4,6 +4,7 @@ V videos, Q queries (all videos together), T frames, C patches, L words (padded)
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -42,6 +43,33 @@ class PairBatch:
             if isinstance(value := getattr(self, field.name), Tensor)
         }
         return dataclasses.replace(self, **moved)
+
+    def only(self, queries: Sequence[int]) -> "PairBatch":
+        """The batch of these queries, in this order, and of the videos that they are paired with.
+
+        Padding stays as it is. Raises ValueError where no query is given.
+        """
+        if not len(queries):
+            raise ValueError("a batch needs a query")
+        rows = torch.as_tensor(queries, device=self.video_index.device)
+        videos, video_index = self.video_index[rows].unique(return_inverse=True)
+        of_queries: dict[str, Any] = {
+            name: None if value is None else value[rows]
+            for name in ("words", "word_mask", "sentences", "order", "span_s", "text_index")
+            for value in (getattr(self, name),)
+        }
+        return dataclasses.replace(
+            self,
+            frames=self.frames[videos],
+            frame_mask=self.frame_mask[videos],
+            patches=None if self.patches is None else self.patches[videos],
+            duration_s=self.duration_s[videos],
+            video_index=video_index,
+            related=None if self.related is None else self.related[rows][:, rows],
+            video_ids=[self.video_ids[v] for v in videos.tolist()] if self.video_ids else [],
+            pair_ids=[self.pair_ids[q] for q in rows.tolist()] if self.pair_ids else [],
+            **of_queries,
+        )
 
     def positive(self) -> Tensor:
         """(V,Q) bool, related(v,q): v is q's own video, or has a query of the same text."""

@@ -1,9 +1,9 @@
 """Matching scores of every video with every query, without a tensor of all their parts.
 
 V videos, Q queries, T frames, L words, A object, P phrase, E activity prototypes, d width.
-A score is a maximum of products. The forward pass makes the products in blocks and keeps each
+S and S_op are maxima of products. The forward pass makes the products in blocks and keeps each
 maximum and its place; the backward pass reads only the vectors that won. Neither ever holds
-(V,T,Q,L) or (V,T,A,Q,P). All of it is in float32 at least, under autocast too.
+(V,T,Q,L) or (V,T,A,Q,P). Both compute in float32 at least, under autocast too.
 """
 
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ def activity_sentence_similarity(activities: Tensor, sentences: Tensor) -> Tenso
 
     activities (V,E,d), sentences (Q,d) -> (V,Q). E is a handful, so (V,Q,E) may stand.
     """
-    activities = functional.normalize(activities.float(), dim=-1)
+    activities = functional.normalize(activities, dim=-1)
     scores = torch.einsum("ved,qd->vqe", activities, functional.normalize(sentences, dim=-1))
     return scores.amax(dim=-1)
 
@@ -75,25 +75,78 @@ class _Best(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, y, best, place = ctx.saved_tensors
         (_, frames, slots, width), (_, groups, parts, _) = x.shape, y.shape
-        x_grad, y_grad = (torch.zeros_like(each, dtype=best.dtype) for each in (x, y))
-        x_grad, y_grad = x_grad.contiguous(), y_grad.contiguous()
+        x_grad, y_grad = (torch.zeros(z.shape, dtype=best.dtype, device=z.device) for z in (x, y))
         grad = grad.masked_fill(place < 0, 0)
-        with torch.autocast(x.device.type, enabled=False):
-            # Most hinges are inactive and many words padding: only what pulls is gathered.
-            for won in grad.nonzero().split(max(1, BLOCK_ELEMENTS // width)):
-                v, q, a, g = at = won.unbind(dim=1)
-                p, t = place[at] // frames, place[at] % frames
-                left, right = x[v, t, a].to(best.dtype), y[q, g, p].to(best.dtype)  # (rows,d)
-                pull = grad[at][:, None]
-                to_left, to_right = right, left
-                left_pull = right_pull = pull
-                if ctx.cosine:  # d cos / dx = (y/|y| - cos x/|x|) / |x|
-                    left_pull, right_pull = _inverse_norm(left), _inverse_norm(right)
-                    left, right = left * left_pull, right * right_pull
-                    to_left = torch.addcmul(right, best[at][:, None], left, value=-1)
-                    to_right = torch.addcmul(left, best[at][:, None], right, value=-1)
-                    left_pull, right_pull = left_pull * pull, right_pull * pull
-                x_rows, y_rows = (v * frames + t) * slots + a, (q * groups + g) * parts + p
-                x_grad.view(-1, width).index_add_(0, x_rows, to_left * left_pull)
-                y_grad.view(-1, width).index_add_(0, y_rows, to_right * right_pull)
+        # Most hinges are inactive and many words padding: only what pulls is gathered.
+        for won in grad.nonzero().split(max(1, BLOCK_ELEMENTS // width)):
+            v, q, a, g = at = won.unbind(dim=1)
+            p, t = place[at] // frames, place[at] % frames
+            left, right = x[v, t, a].to(best.dtype), y[q, g, p].to(best.dtype)  # (rows,d)
+            value = best[at][:, None] if ctx.cosine else None
+            to_left, to_right = _pulls(left, right, grad[at][:, None], value)
+            x_rows, y_rows = (v * frames + t) * slots + a, (q * groups + g) * parts + p
+            x_grad.view(-1, width).index_add_(0, x_rows, to_left)
+            y_grad.view(-1, width).index_add_(0, y_rows, to_right)
         return x_grad.to(x.dtype), None, y_grad.to(y.dtype), None, None
+
+
+def _search(
+    x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor | None, cosine: bool
+) -> tuple[Tensor, Tensor]:
+    """The maxima (V,Q,A,G) and their places p * T + t, int32; -1 where all is masked."""
+    (videos, frames, slots, width), (queries, groups, parts, _) = x.shape, y.shape
+    dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
+    best = x.new_empty((videos, queries, slots, groups), dtype=dtype)
+    place = torch.empty_like(best, dtype=torch.int32)
+    y = y.to(dtype)
+    y = y * _inverse_norm(y) if cosine else y
+    pair = slots * frames * groups * parts  # products of one video with one query
+    videos_a_block = _at_least_one(pair * queries, slots * frames * width)
+    queries_a_block = _at_least_one(pair * videos_a_block)
+    for v in _slices(videos, videos_a_block):
+        block = x[v].to(dtype)
+        block = block * _inverse_norm(block) if cosine else block
+        block = block.transpose(1, 2).reshape(-1, frames, width).transpose(1, 2)  # (v*A,d,T)
+        for q in _slices(queries, queries_a_block):
+            rows = y[q].reshape(-1, width)  # (q*G*P,d)
+            scores = torch.bmm(rows.expand(len(block), -1, -1), block)
+            scores = scores.view(-1, slots, len(rows), frames)
+            scores.masked_fill_(~x_mask[v, None, None], -torch.inf)
+            value, t = (z.unflatten(2, (-1, groups, parts)) for z in scores.max(dim=-1))
+            if y_mask is not None:
+                value = value.masked_fill(~y_mask[q], -torch.inf)
+            value, p = value.max(dim=-1, keepdim=True)  # (v,A,q,G,1)
+            t = t.gather(-1, p) + frames * p
+            best[v, q] = value[..., 0].transpose(1, 2)
+            place[v, q] = t[..., 0].transpose(1, 2).to(place.dtype)
+    nothing = best == -torch.inf
+    return best.masked_fill_(nothing, NOTHING), place.masked_fill_(nothing, -1)
+
+
+def _pulls(
+    left: Tensor, right: Tensor, pull: Tensor, cosine: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Gradients on the winning rows left and right (R,d) of scores with gradients pull (R,1)."""
+    if cosine is None:
+        return right * pull, left * pull
+    # d cos / d left = (right/|right| - cos left/|left|) / |left|
+    left_inverse, right_inverse = _inverse_norm(left), _inverse_norm(right)
+    left, right = left * left_inverse, right * right_inverse
+    return (
+        torch.addcmul(right, cosine, left, value=-1).mul_(pull * left_inverse),
+        torch.addcmul(left, cosine, right, value=-1).mul_(pull * right_inverse),
+    )
+
+
+def _inverse_norm(vectors: Tensor) -> Tensor:
+    norm = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+    return norm.reciprocal().masked_fill(norm < SHORTEST, 0)
+
+
+def _at_least_one(*elements: int) -> int:
+    """How many units of so many elements make a block."""
+    return max(1, BLOCK_ELEMENTS // max(1, *elements))
+
+
+def _slices(length: int, step: int) -> Iterator[slice]:
+    return (slice(start, start + step) for start in range(0, length, step))

@@ -1,0 +1,186 @@
+"""What answering many pairs together saves: queries a second, three ways, in one process.
+
+V videos, Q queries, m queries a video. `grouped` is a batch of whole videos with all their
+queries; `encoded again` is one pair at a time, its video encoded for each; `cached` is one pair
+at a time with the video encoded once.
+"""
+
+import dataclasses
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mktn.engine.criterion import Criterion, LossConfig
+from mktn.engine.decode import decode
+from mktn.grouping.batch import PairBatch
+from mktn.models import VARIANTS, ModelConfig, build
+from mktn.seeds import named_seed
+
+MODES = ("grouped", "encoded again", "cached")
+Videos = list[list[PairBatch]]  # of each video its pairs, one a batch
+
+
+@dataclasses.dataclass(frozen=True)
+class MultipairSettings:
+    """Sizes of simulated Charades-STA, and how long to measure."""
+
+    queries_per_video: tuple[int, ...] = (1, 3, 4, 8, 16, 20)
+    queries: int = 56  # the query budget of a grouped batch, as in training
+    repeats: int = 7  # of every mode, taken in turn; the median is reported
+    seed: int = 0
+    threads: int = 1
+    device: str = "auto"
+    frames: int = 64
+    dimension: int = 1024
+    patches: int = 4
+    words: int = 11
+    word_dimension: int = 300
+    sentence_dimension: int = 256
+    width: int = 128
+    heads: int = 4
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            if name not in ("queries_per_video", "seed", "device") and value < 1:
+                raise ValueError(f"{name} {value}: expected at least 1")
+        if not self.queries_per_video or min(self.queries_per_video) < 1:
+            raise ValueError(f"queries_per_video {self.queries_per_video}: expected 1 or more")
+
+
+def random_batch(settings: MultipairSettings, per_video: int) -> PairBatch:
+    """As many videos as the budget holds (at least one), with `per_video` queries each."""
+    videos = max(1, settings.queries // per_video)
+    total, frames = videos * per_video, settings.frames
+    generator = torch.Generator().manual_seed(named_seed(settings.seed, "bench", per_video))
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    lengths = torch.randint(2, settings.words + 1, (total,), generator=generator)
+    lengths[0] = settings.words
+    return PairBatch(
+        frames=normal(videos, frames, settings.dimension),
+        frame_mask=torch.ones(videos, frames, dtype=torch.bool),
+        patches=normal(videos, frames, settings.patches, settings.dimension),
+        words=normal(total, settings.words, settings.word_dimension),
+        word_mask=torch.arange(settings.words) < lengths[:, None],
+        sentences=normal(total, settings.sentence_dimension),
+        video_index=torch.arange(videos).repeat_interleave(per_video),
+        order=torch.arange(per_video).repeat(videos),
+        duration_s=torch.full((videos,), 30.0),
+        span_s=torch.tensor([[5.0, 15.0]]).repeat(total, 1),
+        text_index=torch.arange(total),
+    )
+
+
+def run(settings: MultipairSettings, device: torch.device) -> Iterator[dict[str, Any]]:
+    """One row for each phase, number of queries a video and mode."""
+    torch.manual_seed(named_seed(settings.seed, "bench", "weights"))
+    sizes = ModelConfig(
+        frames=settings.frames,
+        dimension=settings.dimension,
+        patch_dimension=settings.dimension,
+        word_dimension=settings.word_dimension,
+        sentence_dimension=settings.sentence_dimension,
+        width=settings.width,
+        heads=settings.heads,
+    )
+    network: Any = build("mktn", "full", sizes).to(device)
+    criterion = Criterion(LossConfig(), VARIANTS["full"])
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-6)
+
+    def answer(batch: PairBatch, **options: Any) -> None:
+        outputs = network(batch, matching=False, **options)
+        frames = batch.frame_mask.sum(dim=1)[batch.video_index]
+        logits = outputs["start_logits"], outputs["end_logits"], outputs["offsets"]
+        decode(*logits, frames, batch.duration_s[batch.video_index], 5, 0.5)
+
+    def loss(batch: PairBatch, **options: Any) -> Tensor:
+        return criterion(network(batch, **options), batch, 0.5)["total"]
+
+    for per_video in settings.queries_per_video:
+        batch = random_batch(settings, per_video).to(device)
+        pairs = [batch.only([query]) for query in range(len(batch.order))]
+        videos = [pairs[i : i + per_video] for i in range(0, len(pairs), per_video)]
+
+        @torch.inference_mode()
+        def infer(mode: str, batch: PairBatch = batch, videos: Videos = videos) -> None:
+            if mode == "grouped":
+                answer(batch)
+            elif mode == "encoded again":
+                for pair in itertools.chain(*videos):
+                    answer(pair)
+            else:
+                for queries in videos:
+                    video = network.encode_video(queries[0], matching=False)
+                    for pair in queries:
+                        answer(pair, video=video)
+
+        # One update for the same queries in every mode: only what is shared differs.
+        def train(mode: str, batch: PairBatch = batch, videos: Videos = videos) -> None:
+            optimizer.zero_grad(set_to_none=True)
+            if mode == "grouped":
+                loss(batch).backward()
+            elif mode == "encoded again":
+                for pair in itertools.chain(*videos):
+                    loss(pair).backward()
+            else:
+                for queries in videos:
+                    video = network.encode_video(queries[0])
+                    torch.stack([loss(pair, video=video) for pair in queries]).sum().backward()
+            optimizer.step()
+
+        for phase, work in (("inference", infer), ("training", train)):
+            network.train(phase == "training")
+            seconds = _paired(work, settings.repeats, device)
+            yield from _rows(phase, per_video, len(videos), len(pairs), seconds)
+
+
+def _paired(
+    work: Callable[[str], None], repeats: int, device: torch.device
+) -> dict[str, list[float]]:
+    """Seconds of every mode, `repeats` times in turn, after one round that does not count."""
+    seconds: dict[str, list[float]] = {mode: [] for mode in MODES}
+    for round_number in range(repeats + 1):
+        for mode in MODES:
+            _wait(device)
+            started = time.perf_counter()
+            work(mode)
+            _wait(device)
+            if round_number:
+                seconds[mode].append(time.perf_counter() - started)
+    return seconds
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _rows(
+    phase: str, per_video: int, videos: int, queries: int, seconds: dict[str, list[float]]
+) -> Iterator[dict[str, Any]]:
+    for mode in MODES:
+        # A ratio is the median over rounds, in each of which the modes ran one after another.
+        ratios = {
+            other: statistics.median(
+                theirs / mine for theirs, mine in zip(seconds[other], seconds[mode], strict=True)
+            )
+            for other in MODES[1:]
+        }
+        yield {
+            "phase": phase,
+            "queries_per_video": per_video,
+            "mode": mode,
+            "queries_per_s": round(queries / statistics.median(seconds[mode]), 2),
+            "ratio_to_encoded_again": round(ratios["encoded again"], 3),
+            "ratio_to_cached": round(ratios["cached"], 3),
+            "videos": videos,
+            "queries": queries,
+            "repeats": len(seconds[mode]),
+        }

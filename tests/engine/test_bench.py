@@ -1,0 +1,60 @@
+"""The benchmarks run, say what they measured, and the memory of one step is bounded."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from mktn.cli import main
+from mktn.engine import similarity_bench
+from mktn.engine.similarity_bench import SimilaritySettings
+
+SMALL = {
+    **{"queries_per_video": [1, 3], "queries": 6, "repeats": 2, "frames": 8, "patches": 2},
+    **{"dimension": 16, "word_dimension": 8, "sentence_dimension": 8, "width": 16, "heads": 2},
+}
+
+
+def bench(what: str, settings: dict, out: Path) -> list[dict[str, str]]:
+    assert main(["bench", what, f"--out={out}", f"--settings={json.dumps(settings)}"]) == 0
+    return list(csv.DictReader(out.open()))
+
+
+def test_every_mode_is_measured_in_both_phases(tmp_path: Path) -> None:
+    rows = bench("multipair", SMALL, tmp_path / "m.csv")
+    assert len(rows) == 2 * 2 * 3
+    assert {row["mode"] for row in rows} == {"grouped", "encoded again", "cached"}
+    for row in rows:
+        assert float(row["queries_per_s"]) > 0
+        own = {"encoded again": "ratio_to_encoded_again", "cached": "ratio_to_cached"}
+        if row["mode"] in own:
+            assert float(row[own[row["mode"]]]) == 1
+        assert (row["videos"], row["queries"]) == (
+            "6" if row["queries_per_video"] == "1" else "2",
+            "6",
+        )
+
+
+def test_the_memory_of_one_step_is_bounded() -> None:
+    """The sizes of one step on ActivityNet: 48 videos x 192 queries of 200 frames."""
+    rows = {row["similarity"]: row for row in similarity_bench.run(SimilaritySettings())}
+    assert rows.keys() == {"S", "S_op", "S_es"}
+    for row in rows.values():
+        assert row["peak_mb"] <= 256, row
+
+
+def test_what_is_measured_is_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mktn.models import similarity
+
+    # In one block the whole tensor of scores is made, and the measurement must see it.
+    settings = SimilaritySettings(videos=16, queries=64, width=32)
+    monkeypatch.setattr(similarity, "BLOCK_ELEMENTS", 10**9)
+    whole = similarity_bench.measure("S", settings)
+    assert whole["peak_mb"] > 0.8 * whole["whole_tensor_mb"] > 15
+
+
+def test_a_size_below_one_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = [f"--out={tmp_path / 'x.csv'}", '--settings={"queries_per_video": [0]}']
+    assert main(["bench", "multipair", *given]) == 2
+    assert "queries_per_video (0,): expected 1 or more" in capsys.readouterr().err
