@@ -2,9 +2,11 @@
 
 V videos, Q queries, T frames, L words, A object, P phrase, E activity prototypes, d width.
 On a CPU it is the process's peak resident set, of a fresh process for each similarity: an
-earlier one would leave freed memory behind, in which the next could hide.
+earlier one would leave freed memory behind, in which the next could hide. (Not `ru_maxrss`: it
+cannot be reset, and a process inherits it from the one that starts it.)
 """
 
+import ctypes
 import dataclasses
 import json
 import subprocess
@@ -23,7 +25,7 @@ from mktn.models import similarity
 from mktn.seeds import named_seed
 
 SIMILARITIES = ("S", "S_op", "S_es")
-MEGABYTE = 2**20
+MEGABYTE = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,52 +83,72 @@ def inputs_of(name: str, s: SimilaritySettings, device: str) -> tuple[list[Tenso
     ]
 
 
-def step(name: str, inputs: list[Tensor], masks: list[Tensor]) -> tuple[Tensor, ...]:
-    """Forward and backward of one similarity: the gradients of its inputs."""
+def scores_of(name: str, inputs: list[Tensor], masks: list[Tensor]) -> Tensor:
+    """The scores (V,Q) of one similarity."""
     if name == "S_es":
-        scores = similarity.activity_sentence_similarity(*inputs)
-    else:
-        function = {
-            "S": similarity.frame_word_similarity,
-            "S_op": similarity.object_phrase_similarity,
-        }[name]
-        scores = function(inputs[0], masks[0], inputs[1], masks[1])
+        return similarity.activity_sentence_similarity(*inputs)
+    function = {
+        "S": similarity.frame_word_similarity,
+        "S_op": similarity.object_phrase_similarity,
+    }[name]
+    return function(inputs[0], masks[0], inputs[1], masks[1])
+
+
+def gradients_of(scores: Tensor, inputs: list[Tensor]) -> tuple[Tensor, ...]:
+    """The inputs' gradients of the sum of squared scores."""
     return torch.autograd.grad(scores.square().sum(), inputs)
 
 
 def measure(name: str, settings: SimilaritySettings) -> dict[str, Any]:
-    """Peak MB beyond inputs and gradients, and seconds, in this process."""
+    """Peak MB beyond inputs and gradients, and seconds, in this process.
+
+    `forward_peak_mb` is that of the forward pass alone, when there is no gradient yet.
+    """
     torch.set_num_threads(settings.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     # The libraries' own memory is taken before it counts.
     small = dataclasses.replace(settings, videos=2, queries=2, frames=4)
-    step(name, *inputs_of(name, small, device))
+    warming, masks = inputs_of(name, small, device)
+    gradients_of(scores_of(name, warming, masks), warming)
     inputs, masks = inputs_of(name, settings, device)
     of_gradients = sum(x.numel() * x.element_size() for x in inputs)
-    if device == "cuda":
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-    else:
-        before = _reset_peak()
+    before = _reset_peak(device)
     started = time.perf_counter()
-    gradients = step(name, inputs, masks)
-    if device == "cuda":
-        torch.cuda.synchronize()
+    scores = scores_of(name, inputs, masks)
+    forward = _peak(device) - before
+    gradients = gradients_of(scores, inputs)
+    whole = _peak(device) - before
     seconds = time.perf_counter() - started
-    peak = torch.cuda.max_memory_allocated() if device == "cuda" else _status("VmHWM")
-    assert len(gradients) == len(inputs)
+    assert len(gradients) == len(inputs)  # they are alive here, and so part of the peak
     return {
         "similarity": name,
-        "peak_mb": round((peak - before - of_gradients) / MEGABYTE, 1),
+        "forward_peak_mb": round(forward / MEGABYTE, 1),
+        "peak_mb": round(max(forward, whole - of_gradients) / MEGABYTE, 1),
         "whole_tensor_mb": round(whole_tensor_mb(name, settings), 1),
         "seconds": round(seconds, 2),
         "device": device,
     }
 
 
-def _reset_peak() -> int:
-    """Set the peak resident set to the present one, and return that, in bytes; Linux alone."""
+def _peak(device: str) -> int:
+    """The most bytes that were held since `_reset_peak`."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+        return torch.cuda.max_memory_allocated()
+    return _status("VmHWM")
+
+
+def _reset_peak(device: str) -> int:
+    """Let the peak start from what is held now, and return that, in bytes."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated()
+    # Memory that is freed and still resident would hide as much of what is measured.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is None:
+        raise UserError("peak memory cannot be measured", expected="Linux with glibc, or a GPU")
+    trim(0)
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError as error:

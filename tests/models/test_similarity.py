@@ -94,6 +94,33 @@ def test_the_gradient_is_that_of_the_value() -> None:
         assert torch.autograd.gradcheck(function, [x.requires_grad_() for x in inputs])
 
 
+def plain(objects: Tensor, frame_mask: Tensor, phrases: Tensor, mask: Tensor) -> Tensor:
+    """All cosines (V,Q,A,T,P) at once, then the maxima."""
+    objects, phrases = normalize(objects, dim=-1), normalize(phrases, dim=-1)
+    cosines = torch.einsum("vtad,qpd->vqatp", objects, phrases)
+    real = frame_mask[:, None, None, :, None] & mask[None, :, None, None, :]
+    return cosines.masked_fill(~real, -2).amax(dim=(3, 4))
+
+
+@pytest.mark.usefixtures("_blocks")
+@pytest.mark.parametrize(("videos", "queries"), [(1, 1), (1, 5), (4, 1), (4, 5)])
+def test_values_and_gradients_are_those_of_all_cosines_at_once(videos: int, queries: int) -> None:
+    frames, words = ragged(videos, 7, 0), ragged(queries, 6, 1)
+    # As another module may hand them on: a view whose frames are not adjacent in memory.
+    objects = normal(videos, 3, 7, 5, seed=2).transpose(1, 2).requires_grad_()
+    phrases, weight = (
+        normal(queries, 6, 5, seed=3).requires_grad_(),
+        normal(videos, queries, seed=4),
+    )
+    by_hand = plain(objects, frames, phrases, words).mean(dim=-1)
+    found = similarity.object_phrase_similarity(objects, frames, phrases, words)
+    torch.testing.assert_close(found, by_hand, rtol=1e-6, atol=0)
+    expected = torch.autograd.grad((by_hand * weight).sum(), (objects, phrases))
+    for _ in range(2):  # gradients are taken of the same graph more than once
+        given = torch.autograd.grad((found * weight).sum(), (objects, phrases), retain_graph=True)
+        torch.testing.assert_close(given, expected, rtol=1e-6, atol=1e-12)
+
+
 def test_nothing_to_compare_is_a_constant_and_no_nan() -> None:
     frames, words = normal(2, 3, 4, seed=0), normal(2, 2, 4, seed=1)
     frames.requires_grad_(), words.requires_grad_()
