@@ -21,6 +21,7 @@ include: "rules/groups.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/results.smk"
+include: "rules/diagnostics.smk"
 
 
 rule all:

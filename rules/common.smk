@@ -5,7 +5,7 @@ import sys
 
 from mktn.config import check, for_dataset, with_numbers
 from mktn.errors import UserError
-from mktn.models.variants import VARIANTS
+from mktn.models.variants import BLIND, VARIANTS
 from mktn.provenance import code_sha256
 from mktn.report.layouts import TABLES
 
@@ -38,7 +38,7 @@ wildcard_constraints:
     dataset="activitynet|charades|tacos",
     backbone="c3d|i3d",
     table="|".join(map(str, TABLES)),
-    variant="|".join(VARIANTS),
+    variant="|".join((*VARIANTS, *BLIND)),
     baseline="|".join(config["baselines"]),
     frames="[0-9]+",
     part="[0-9]+",
@@ -107,6 +107,24 @@ STEP_CODE = {
     "evaluate_baseline": [
         "grouping/loader.py",
         *(f"engine/{name}.py" for name in ("evaluate", "metrics", "baselines")),
+    ],
+    "diagnose": [
+        *LOADING,
+        *(
+            f"engine/{name}.py"
+            for name in (
+                "diagnose",
+                "retrieval",
+                "evaluate",
+                "metrics",
+                "predict",
+                "decode",
+            )
+        ),
+    ],
+    "diagnostics": [
+        f"report/{name}.py"
+        for name in ("diagnostics", "results", "layouts", "markdown")
     ],
     "table": [
         *(
@@ -177,11 +195,12 @@ def training_settings(variant):
             "source": SOURCE,
             "dataset": wildcards.dataset,
             "model": config["model"],
-            "variant": variant,
+            "variant": "full" if variant in BLIND else variant,
             "seed": int(wildcards.seed),
             "device": config["device"],
             "threads": config["threads"],
             **sections,
+            "loader": {**sections["loader"], "hidden": BLIND.get(variant)},
         }
 
     return given

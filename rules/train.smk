@@ -1,5 +1,6 @@
-# Training: one named rule a variant, so that one ablation can be forced alone.
-for variant in VARIANTS:
+# Training: one named rule a variant, so that one ablation can be forced alone, and one for each
+# way of training `full` blind.
+for variant in (*VARIANTS, *BLIND):
 
     rule:
         name:

@@ -16,9 +16,10 @@ from mktn.engine.metrics import METRICS_FORMAT, evaluate_rankings
 from mktn.engine.predict import Predictions, choose_device, predict
 from mktn.errors import UserError
 from mktn.files import write_json, written_beside
+from mktn.models.variants import BLIND
 
 if TYPE_CHECKING:
-    from mktn.grouping.loader import PairData
+    from mktn.grouping.loader import LoaderConfig, PairData
 
 BASELINES = ("random", "train-prior")
 
@@ -78,25 +79,27 @@ def run(arguments: argparse.Namespace) -> None:
     import polars as pl
 
     from mktn.features.pairs_file import read_table_of
-    from mktn.grouping.loader import LoaderConfig, PairData
+    from mktn.grouping.loader import PairData
 
     config = fill(EvaluationConfig, read_settings(arguments.settings))
     torch.set_num_threads(config.threads)
+    network, trained = load(arguments.run) if arguments.run else (None, {})
     data = PairData(
         arguments.pairs,
         arguments.groups,
         arguments.features,
         arguments.text,
-        config=fill(LoaderConfig, config.loader, "settings.loader"),
+        config=loader_config(config, trained),
     )
     rows = data.split(arguments.split)
     if not len(rows):
         raise UserError(f"no usable {arguments.split} pair", where=arguments.groups)
     identity: dict[str, Any]
-    if arguments.run:
-        network, trained = load(arguments.run)
-        _same(trained, config, data, arguments.run)
+    if network is not None:
+        check_same(trained, config, data, arguments.run)
         identity = {name: trained[name] for name in ("model", "variant", "seed")}
+        blind = [name for name, hidden in BLIND.items() if hidden == data.config.hidden]
+        identity["variant"] = blind[0] if blind else identity["variant"]
         identity["patches"] = trained["patches"]
         device = choose_device(config.device)
         found = predict(
@@ -132,6 +135,14 @@ def run(arguments: argparse.Namespace) -> None:
     }
     _write_predictions(found, config, Path(arguments.predictions))
     write_json(metrics, arguments.metrics)
+
+
+def loader_config(config: EvaluationConfig, trained: dict[str, Any]) -> "LoaderConfig":
+    """The loader as configured, hiding from the network what its training hid."""
+    from mktn.grouping.loader import LoaderConfig
+
+    hidden = trained.get("loader", {}).get("hidden")
+    return fill(LoaderConfig, {**config.loader, "hidden": hidden}, "settings.loader")
 
 
 def baseline(
@@ -174,7 +185,9 @@ def score(
     )
 
 
-def _same(trained: dict[str, Any], config: EvaluationConfig, data: "PairData", run: str) -> None:
+def check_same(
+    trained: dict[str, Any], config: EvaluationConfig, data: "PairData", run: str
+) -> None:
     """Refuse a run of another source, dataset, feature store or text store."""
     for name, store in (("features", data.store), ("text", data.text)):
         # Through JSON, as the run's record went.

@@ -56,17 +56,19 @@ def predict(
     nms_thresholds: Sequence[float],
     order: "OrderMode" = "annotation",
     seed: int = 0,
+    alone: bool = False,
 ) -> dict[float, Predictions]:
     """The n best moments of each usable pair of a split, for each NMS threshold.
 
-    The model is left in evaluation mode.
+    `alone` answers one query at a time, so that no other query of its video is seen. The model is
+    left in evaluation mode.
     """
     model.eval()
     pair_ids: list[str] = []
     parts: dict[float, list[tuple[np.ndarray, np.ndarray]]] = {t: [] for t in nms_thresholds}
     # In float32 on every device: bfloat16 moves the best moment of some queries by a cell.
     with torch.inference_mode():
-        for batch in data.batches(split, order=order, seed=seed):
+        for batch in data.batches(split, order=order, seed=seed, alone=alone):
             batch = batch.to(device)
             outputs = model(batch, matching=False)
             frames = batch.frame_mask.sum(dim=1)[batch.video_index]

@@ -5,7 +5,7 @@ V videos, Q queries (all videos together), T frames, C patches, L words (padded)
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -69,6 +69,25 @@ class PairBatch:
             video_ids=[self.video_ids[v] for v in videos.tolist()] if self.video_ids else [],
             pair_ids=[self.pair_ids[q] for q in rows.tolist()] if self.pair_ids else [],
             **of_queries,
+        )
+
+    def without(self, hidden: Literal["video", "text"]) -> "PairBatch":
+        """The batch for a blind model: features zero, or all that is said in a query zero.
+
+        Hidden text leaves one empty word a query, so that no length shows, and takes the order
+        among the annotations and the relations with it. How many queries a video has remains.
+        """
+        if hidden == "video":
+            patches = None if self.patches is None else torch.zeros_like(self.patches)
+            return dataclasses.replace(self, frames=torch.zeros_like(self.frames), patches=patches)
+        return dataclasses.replace(
+            self,
+            words=torch.zeros_like(self.words[:, :1]),
+            word_mask=torch.ones_like(self.word_mask[:, :1]),
+            sentences=torch.zeros_like(self.sentences),
+            order=torch.full_like(self.order, -1),
+            text_index=None,
+            related=None,
         )
 
     def positive(self) -> Tensor:

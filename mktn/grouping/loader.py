@@ -30,6 +30,7 @@ class LoaderConfig:
     queries: int = 56  # the query budget of a batch
     related: int = 8  # queries of other videos that a training query may attend to
     memory_gb: float = 12.0  # features up to this size are held in memory, else read by batch
+    hidden: Literal["video", "text"] | None = None  # what a blind model does not get to see
 
     def __post_init__(self) -> None:
         if self.queries < 1 or self.related < 0:
@@ -78,13 +79,16 @@ class PairData:
         epoch: int | None = None,
         seed: int = 0,
         order: OrderMode = "annotation",
+        alone: bool = False,
     ) -> Iterator[PairBatch]:
         """Batches of whole groups up to the query budget; a larger group is a batch alone.
 
         `epoch` shuffles the groups from the seed and lets queries see related queries of other
         videos: training. Without it the order is the file's and a query sees its own video's.
+        `alone`: a batch for each query.
         """
-        for rows in self.packed(split, epoch=epoch, seed=seed):
+        packed = self.packed(split, epoch=epoch, seed=seed)
+        for rows in np.concatenate(packed)[:, None] if alone and packed else packed:
             yield self.batch(rows, related=epoch is not None, order=order, seed=seed)
 
     def packed(self, split: str, *, epoch: int | None = None, seed: int = 0) -> list[np.ndarray]:
@@ -124,7 +128,7 @@ class PairData:
         text_rows = self.pairs["text_row"].to_numpy()[rows]
         words, word_mask = map(torch.from_numpy, self.text.padded_words(text_rows))
         durations = self.duration_s[[first[name] for name in videos]]
-        return PairBatch(
+        batch = PairBatch(
             frames=frames,
             frame_mask=torch.ones(frames.shape[:2], dtype=torch.bool),
             patches=patches,
@@ -140,6 +144,7 @@ class PairData:
             video_ids=videos,
             pair_ids=[self.pair_ids[row] for row in rows],
         )
+        return batch.without(self.config.hidden) if self.config.hidden else batch
 
     def _texts(self) -> pl.Series:
         return self.pairs["sentence"].map_elements(normalised, return_dtype=pl.String)

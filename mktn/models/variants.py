@@ -52,3 +52,8 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
         "wo_aa": Variant(tables=(7,), activities="unaligned"),
     }
 )
+
+# `full` trained blind, as a diagnostic: name -> what the loader hides from it.
+BLIND: Mapping[str, Literal["video", "text"]] = MappingProxyType(
+    {"query_only": "video", "video_only": "text"}
+)

@@ -1,0 +1,73 @@
+# Diagnostics: what a reviewer asks of `full`. Its blind twins are trained in train.smk.
+rule diagnose:
+    input:
+        model=f"{RUN}/model.safetensors",
+        config=f"{RUN}/config.json",
+        pairs=f"{DATA}/pairs/{{dataset}}/pairs.parquet",
+        groups=f"{DATA}/groups/{{dataset}}/groups.parquet",
+        features=resampled,
+        text=f"{DATA}/text/{{dataset}}.zarr",
+    output:
+        diagnoses=f"{RUN}/diagnoses.json",
+    log:
+        f"logs/{SOURCE}/diagnose/{{dataset}}-{{variant}}-seed{{seed}}.log",
+    benchmark:
+        f"benchmarks/{SOURCE}/diagnose/{{dataset}}-{{variant}}-seed{{seed}}.tsv"
+    conda:
+        "../envs/mktn.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=12000 if SOURCE == "simulated" else 3000,
+        runtime=120,
+    params:
+        run=subpath(output.diagnoses, parent=True),
+        settings=settings(
+            lambda w: {**evaluation_settings(w), **of(w.dataset, "diagnostics")}
+        ),
+        code=code("diagnose"),
+    shell:
+        "mktn diagnose --run {params.run} --pairs {input.pairs} --groups {input.groups}"
+        " --features {input.features} --text {input.text} --out {output.diagnoses}"
+        " --settings {params.settings:q} > {log} 2>&1"
+
+
+rule diagnostics:
+    input:
+        metrics=[
+            *expand(
+                f"{RUN}/metrics.json",
+                dataset=DATASETS,
+                variant=["full", *BLIND],
+                seed=config["seeds"],
+            ),
+            *expand(
+                f"{BASELINE}/metrics.json",
+                dataset=DATASETS,
+                baseline=config["baselines"],
+                seed=config["seeds"][0],
+            ),
+        ],
+        diagnoses=expand(
+            f"{RUN}/diagnoses.json",
+            dataset=DATASETS,
+            variant="full",
+            seed=config["seeds"],
+        ),
+    output:
+        csv=f"{RESULTS}/diagnostics.csv",
+        markdown=f"{RESULTS}/diagnostics.md",
+    log:
+        f"logs/{SOURCE}/diagnostics.log",
+    benchmark:
+        f"benchmarks/{SOURCE}/diagnostics.tsv"
+    conda:
+        "../envs/mktn.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("diagnostics"),
+    shell:
+        "mktn diagnostics --metrics {input.metrics} --diagnoses {input.diagnoses}"
+        " --csv {output.csv} --markdown {output.markdown} > {log} 2>&1"
