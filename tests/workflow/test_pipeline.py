@@ -128,6 +128,18 @@ def test_two_seeds_give_means_and_say_how_many_they_are(finished: Path) -> None:
     assert "**2 training seeds** a variant: 0, 1." in text
 
 
+def test_the_diagnostics_train_full_blind_and_ask_what_reviewers_ask(finished: Path) -> None:
+    run = snakemake(finished, "--show-failed-logs", "results/diagnostics.csv")
+    assert run.returncode == 0, run.stdout[-5000:]
+    assert {"train_query_only", "train_video_only", "diagnose"} <= set(jobs(run.stdout))
+    table = pl.read_csv(finished / "results" / "diagnostics.csv")
+    assert set(table["diagnostic"]) == {"blind", "order", "queries", "sentence", "retrieval"}
+    assert {"query_only", "video_only"} <= set(table["setting"])
+    assert table.filter(diagnostic="retrieval", metric="R", n=1)["chance"].is_not_null().all()
+    recorded = finished / "runs/synthetic/charades/mktn/video_only/seed0/config.json"
+    assert json.loads(recorded.read_text())["loader"]["hidden"] == "text"
+
+
 def test_all_tables_train_each_variant_on_the_datasets_it_is_printed_for(tmp_path: Path) -> None:
     in_table_3 = {f"train_{v}": 3 for v, parts in VARIANTS.items() if 3 in parts.tables}
     default = ("--configfile", str(ROOT / "config.yaml"))
