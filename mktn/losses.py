@@ -1,10 +1,12 @@
-"""The paper's losses, one function a numbered equation.
+"""The paper's losses, one function a numbered equation; docs/equations.md sets them beside it.
 
-V videos, Q queries, T frames, d width. Similarities are (V,Q) unless said otherwise.
+V videos, Q queries, T frames, d width. Similarities are (V,Q) unless said otherwise. S of Eq. 1
+is in mktn.models.similarity, the mask of Eq. 5 in mktn.models.apa, the sum of Eq. 11 in
+mktn.engine.criterion.
 """
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -33,6 +35,16 @@ def adaptive_threshold(
     if schedule == "fixed":
         return final
     raise ValueError(f"unknown {schedule = }")
+
+
+def negatives(similarity: Tensor, positive: Tensor, phi: float) -> Tensor:
+    """The negative set of Eq. 1: pairs that are not related and score below phi, detached.
+
+    similarity (V,Q), positive (V,Q) bool -> (V,Q) bool. The paper's S is a matrix a pair; here it
+    is a number (frame_word_similarity). Column q holds the negative videos of q, row v the
+    negative queries of v, which the paper does not define.
+    """
+    return ~positive & (similarity.detach() < phi)
 
 
 def contrast_weight(
@@ -92,22 +104,59 @@ def rince(
     temperature: float | Tensor = 0.5,
     q: float | Tensor = 0.5,
     lam: float | Tensor = 0.01,
+    *,
+    printed: bool = False,
 ) -> Tensor:
     """Robust InfoNCE of Eqs. 6 and 7, in its published form (Chuang et al., CVPR 2022).
 
     Mean over rows, of the mean over the row's positives s+, of
     -exp(s+/tau)^q / q + (lam (exp(s+/tau) + sum over negatives exp(s-/tau)))^q / q.
-    similarity (R,N) float, positive (R,N) bool; a row's negatives are its non-positives, a row
-    with no positive is left out. As q -> 0 it tends to InfoNCE + log(lam). Returns a scalar.
+    similarity (R,N) float, positive (R,N) bool; a row's negatives are its non-positives. Returns
+    a scalar. Raises ValueError where a row has no positive. `printed` drops the power q of the
+    first term, as the paper prints it.
+
+    As q -> 0 it tends to InfoNCE + log(lam), which is blind to a constant added to a row; RINCE
+    is not. At S = s throughout its derivative in s is exp(q s/tau)/tau ((lam (1 + N))^q - 1) for
+    N negatives: below 0, pulling everything together, where lam (1 + N) < 1, and above 0, pushing
+    everything apart, where it is > 1. docs/matching.md says what follows.
     """
+    _check_positives(positive)
     scaled = similarity / temperature
     log_negatives = scaled.masked_fill(positive, -torch.inf).logsumexp(dim=1, keepdim=True)
-    log_all = torch.logaddexp(scaled, log_negatives) + torch.as_tensor(lam).log()
-    # (e^{q b} - e^{q a}) / q by expm1, which stays exact as q -> 0.
-    values = (torch.expm1(q * log_all) - torch.expm1(q * scaled)) / q
-    rows = _mean_where(values, positive)
-    has_positive = positive.any(dim=1)
-    return (rows * has_positive).sum() / has_positive.sum().clamp(min=1)
+    share = torch.as_tensor(lam, dtype=scaled.dtype, device=scaled.device)
+    log_all = torch.logaddexp(scaled, log_negatives) + share.log()
+    if printed:
+        values = ((q * log_all).exp() - scaled.exp()) / q
+    else:
+        # (e^{q b} - e^{q a}) / q by expm1, which stays exact as q -> 0.
+        values = (torch.expm1(q * log_all) - torch.expm1(q * scaled)) / q
+    return _mean_where(values, positive).mean()
+
+
+def _check_positives(positive: Tensor) -> None:
+    has = positive.any(dim=1)
+    if positive.is_cuda:  # without waiting for the device
+        torch._assert_async(has.all(), "a row has no positive")
+    elif not has.all():
+        row = int(has.logical_not().nonzero()[0])
+        raise ValueError(f"row {row} of {tuple(positive.shape)} has no positive")
+
+
+def query_to_video(
+    similarity: Tensor, positive: Tensor, *constants: Any, **options: Any
+) -> Tensor:
+    """Eq. 6, L_{q->v}: RINCE over the videos, each against all queries. (V,Q), (V,Q) -> scalar.
+
+    Printed over a square S with the diagonal as positives; a video has several queries.
+    """
+    return rince(similarity, positive, *constants, **options)
+
+
+def video_to_query(
+    similarity: Tensor, positive: Tensor, *constants: Any, **options: Any
+) -> Tensor:
+    """Eq. 7, L_{v->q}: RINCE over the queries, each against all videos. (V,Q), (V,Q) -> scalar."""
+    return rince(similarity.T, positive.T, *constants, **options)
 
 
 def alignment(
@@ -116,12 +165,15 @@ def alignment(
     temperature: float | Tensor,
     q: float | Tensor,
     lam: float | Tensor,
+    *,
+    printed: bool = False,
 ) -> Tensor:
-    """L_1 of Eq. 8: RINCE in both directions of each similarity (S_es, S_op), summed."""
+    """L_1 of Eq. 8: Eqs. 6 and 7 of each similarity (S_es, S_op), summed."""
     total = positive.new_zeros((), dtype=torch.float32)
     for similarity in similarities:
-        total = total + rince(similarity, positive, temperature, q, lam)
-        total = total + rince(similarity.T, positive.T, temperature, q, lam)
+        for direction in (query_to_video, video_to_query):
+            value = direction(similarity, positive, temperature, q, lam, printed=printed)
+            total = total + value
     return total
 
 

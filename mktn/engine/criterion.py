@@ -28,6 +28,7 @@ class LossConfig:
     q: float = 0.02
     lam: float = 0.04
     learnable: bool = False  # the printed behaviour: q and lambda learned
+    printed_rince: bool = False  # Eqs. 6 and 7 without the power q of the positive term
 
     def __post_init__(self) -> None:
         if self.temperature <= 0 or not 0 < self.q <= 1 or not 0 < self.lam <= 1:
@@ -88,7 +89,8 @@ class Criterion(torch.nn.Module):
         matched = [outputs[name] for name in ("s_es", "s_op") if name in outputs]
         if matched:
             q, lam = self._rince()
-            aligned = losses.alignment(matched, positive, config.temperature, q, lam)
+            constants = (config.temperature, q, lam)
+            aligned = losses.alignment(matched, positive, *constants, printed=config.printed_rince)
             add("proto", config.w_proto, aligned)
         if "s_avm" in outputs:
             contrast, share = self._contrast(outputs, batch, positive, progress)
@@ -111,7 +113,7 @@ class Criterion(torch.nn.Module):
         phi = losses.adaptive_threshold(
             progress, config.phi_initial, config.phi_final, self.schedule
         )
-        negative = ~positive & (similarity.detach() < phi)  # Eq. 1
+        negative = losses.negatives(similarity, positive, phi)
         theta = losses.contrast_weight(
             outputs["avm_frames"], outputs["avm_words"], batch.video_index, negative
         )
