@@ -81,6 +81,62 @@ def test_a_batch_of_videos_equals_one_video_at_a_time(variant: str) -> None:
             torch.testing.assert_close(together[name][v : v + 1, mine], single[name])
 
 
+def permuted(batch: PairBatch, videos: Tensor, queries: Tensor) -> PairBatch:
+    """The same batch with its videos and its queries in another order."""
+    place = torch.empty_like(videos)
+    place[videos] = torch.arange(len(videos))
+    return dataclasses.replace(
+        batch,
+        video_index=place[batch.video_index[queries]],
+        related=batch.related[queries][:, queries],
+        **{
+            name: getattr(batch, name)[videos]
+            for name in ("frames", "frame_mask", "patches", "duration_s")
+        },
+        **{
+            name: getattr(batch, name)[queries]
+            for name in ("words", "word_mask", "sentences", "order", "span_s", "text_index")
+        },
+    )
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_order_of_videos_and_queries_in_a_batch_means_nothing(variant: str) -> None:
+    batch = random_batch((3, 1, 2, 1))
+    batch.text_index[6] = batch.text_index[0]
+    batch.related[0, 6] = batch.related[4, 3] = True
+    videos, queries = torch.tensor([2, 0, 3, 1]), torch.tensor([5, 3, 0, 6, 1, 4, 2])
+    other = permuted(batch, videos, queries)
+    before, after = outputs_of(variant, batch), outputs_of(variant, other)
+    for name, value in before.items():
+        if name in PER_QUERY or name == "avm_words":
+            expected = value[queries]
+        elif name == "avm_frames":
+            expected = value[videos]
+        else:
+            expected = value[videos][:, queries]
+        torch.testing.assert_close(after[name], expected, msg=lambda m, n=name: f"{n}: {m}")
+    criterion = Criterion(LossConfig(phi_initial=0.9), VARIANTS[variant])
+    before, after = criterion(before, batch, 0.25), criterion(after, other, 0.25)
+    for name, value in before.items():
+        torch.testing.assert_close(after[name], value, msg=lambda m, n=name: f"{n}: {m}")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_padding_reaches_no_gradient(variant: str) -> None:
+    torch.manual_seed(0)
+    model, batch = build("mktn", variant, SIZES), random_batch()
+    batch.frames.requires_grad_()
+    batch.words.requires_grad_()
+    batch.patches.requires_grad_()
+    Criterion(LossConfig(), VARIANTS[variant])(model(batch), batch, 0.25)["total"].backward()
+    assert not batch.frames.grad[~batch.frame_mask].any()
+    assert not batch.patches.grad[~batch.frame_mask].any()
+    assert not batch.words.grad[~batch.word_mask].any()
+    assert batch.frames.grad[batch.frame_mask].any()
+    assert batch.words.grad[batch.word_mask].any()
+
+
 def test_queries_of_a_video_help_each_other_and_those_of_others_only_when_related() -> None:
     batch = random_batch((2, 1))
     changed = dataclasses.replace(batch, sentences=batch.sentences.clone())
