@@ -15,6 +15,7 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/code.smk"
 include: "rules/sources.smk"
 include: "rules/features.smk"
 include: "rules/groups.smk"

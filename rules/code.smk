@@ -1,0 +1,105 @@
+# The code that each step runs, so that an edited module runs its steps again and no others.
+from mktn.provenance import code_sha256
+
+# The files of the package that each step runs: what makes Snakemake run it again.
+CLIPS = ["video", "c3d", "i3d", "backbones", "preprocessing", "store", "writers"]
+LOADING = [
+    "grouping/batch.py",
+    "grouping/loader.py",
+    "features/store.py",
+    "features/text_store.py",
+    "engine/checkpoint.py",
+    "models",
+]
+STEP_CODE = {
+    "synthesize": ["datasets/synthetic"],
+    "download": ["datasets/download.py"],
+    "pairs": [
+        f"datasets/{name}.py"
+        for name in ("pairs", "annotations", "activitynet", "charades", "tacos")
+    ],
+    "simulate": [
+        "features/simulate.py",
+        "features/action_labels.py",
+        "features/writers.py",
+    ],
+    "pretrain": [
+        f"features/{name}.py"
+        for name in (
+            *CLIPS,
+            "pretrain",
+            "clip_classifier",
+            "clip_labels",
+            "labelled_clips",
+        )
+    ],
+    "extract_video": [f"features/{name}.py" for name in (*CLIPS, "extract")],
+    "resample": ["features/resample.py", "features/store.py", "features/writers.py"],
+    "extract_text": [
+        f"features/{name}.py"
+        for name in (
+            "text",
+            "text_store",
+            "glove",
+            "skipthought",
+            "skipthought_training",
+        )
+    ],
+    "relate": ["grouping/relations.py", "features/text_store.py"],
+    "group": ["grouping/groups.py"],
+    "train": [
+        *LOADING,
+        "losses.py",
+        *(f"engine/{name}.py" for name in ("train", "fit", "run_config", "metrics")),
+        *(
+            f"engine/{name}.py"
+            for name in ("criterion", "gradients", "predict", "decode")
+        ),
+    ],
+    "evaluate": [
+        *LOADING,
+        *(f"engine/{name}.py" for name in ("evaluate", "metrics", "predict", "decode")),
+    ],
+    "evaluate_baseline": [
+        "grouping/loader.py",
+        *(f"engine/{name}.py" for name in ("evaluate", "metrics", "baselines")),
+    ],
+    "diagnose": [
+        *LOADING,
+        *(
+            f"engine/{name}.py"
+            for name in (
+                "diagnose",
+                "retrieval",
+                "evaluate",
+                "metrics",
+                "predict",
+                "decode",
+            )
+        ),
+    ],
+    "diagnostics": [
+        f"report/{name}.py"
+        for name in (
+            "diagnostics",
+            "diagnoses",
+            "diagnostics_page",
+            "results",
+            "layouts",
+            "markdown",
+        )
+    ],
+    "table": [
+        *(
+            f"report/{name}.py"
+            for name in ("tables", "layouts", "results", "differences", "markdown")
+        ),
+        "engine/metrics.py",
+    ],
+    "tables_page": ["report/page.py"],
+}
+
+
+def code(step):
+    """Hash of the code that a step runs."""
+    return code_sha256(*STEP_CODE[step])
