@@ -99,6 +99,12 @@ class Criterion(torch.nn.Module):
         terms["total"] = total
         return terms
 
+    def constants(self) -> dict[str, float]:
+        """q and lambda of RINCE as they are now: learned, or as configured."""
+        with torch.no_grad():
+            q, lam = self._rince()
+            return {"q": float(q), "lam": float(lam)}
+
     def _rince(self) -> tuple[Any, Any]:
         if self.logits is None:
             return self.config.q, self.config.lam

@@ -66,6 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
         "text": data.text.attributes,
         "patches": "store" if sizes.patch_dimension else "virtual",
         "selected": selected,
+        "rince": criterion.constants(),
         "torch": torch.__version__,
     }
     save(

@@ -80,6 +80,7 @@ def test_a_run_is_read_back_as_it_was(small_dataset: Path, tmp_path: Path, data:
     network, record = load(tmp_path)
     assert record["variant"] == "full"
     assert record["source"] == "synthetic"
+    assert record["rince"] == {"q": LossConfig().q, "lam": LossConfig().lam}
     cpu = torch.device("cpu")
     found = predict(network, data, "test", device=cpu, n=2, nms_thresholds=[0.5])[0.5]
     assert found.pair_ids == ["test/test0#0", "test/test0#1"]
@@ -99,3 +100,13 @@ def test_a_misspelt_setting_is_one_line(small_dataset: Path, tmp_path: Path, cap
     error = capsys.readouterr().err
     assert error.startswith("mktn train: settings.train.epoch: unknown key, found 'epoch'")
     assert error.count("\n") == 1
+
+
+def test_what_rince_learned_is_said_in_the_run(data: PairData) -> None:
+    learnable = LossConfig(learnable=True)
+    config = RunConfig("synthetic", "charades", train=TrainConfig(epochs=2), losses=learnable)
+    criterion = Criterion(config.losses, VARIANTS["full"])
+    before = criterion.constants()
+    assert before["q"] == pytest.approx(config.losses.q, rel=1e-5)
+    fit(build("mktn", "full", model_config(data, SIZES)), criterion, data, config)
+    assert criterion.constants()["lam"] != before["lam"]
