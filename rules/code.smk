@@ -71,6 +71,7 @@ STEP_CODE = {
             for name in (
                 "diagnose",
                 "retrieval",
+                "seen",
                 "evaluate",
                 "metrics",
                 "predict",
@@ -87,6 +88,7 @@ STEP_CODE = {
             "results",
             "layouts",
             "markdown",
+            "differences",
         )
     ],
     "table": [

@@ -1,4 +1,22 @@
 # Diagnostics: what a reviewer asks of `full`. Its blind twins are trained in train.smk.
+def diagnosed_files(name):
+    """The file `name` of full, its blind twins and the baselines."""
+    return [
+        *expand(
+            f"{RUN}/{name}",
+            dataset=DATASETS,
+            variant=["full", *BLIND],
+            seed=config["seeds"],
+        ),
+        *expand(
+            f"{BASELINE}/{name}",
+            dataset=DATASETS,
+            baseline=config["baselines"],
+            seed=config["seeds"][0],
+        ),
+    ]
+
+
 rule diagnose:
     input:
         model=f"{RUN}/model.safetensors",
@@ -33,20 +51,9 @@ rule diagnose:
 
 rule diagnostics:
     input:
-        metrics=[
-            *expand(
-                f"{RUN}/metrics.json",
-                dataset=DATASETS,
-                variant=["full", *BLIND],
-                seed=config["seeds"],
-            ),
-            *expand(
-                f"{BASELINE}/metrics.json",
-                dataset=DATASETS,
-                baseline=config["baselines"],
-                seed=config["seeds"][0],
-            ),
-        ],
+        metrics=diagnosed_files("metrics.json"),
+        predictions=diagnosed_files("predictions.parquet"),
+        pairs=expand(f"{DATA}/pairs/{{dataset}}/pairs.parquet", dataset=DATASETS),
         diagnoses=expand(
             f"{RUN}/diagnoses.json",
             dataset=DATASETS,
@@ -64,10 +71,12 @@ rule diagnostics:
         "../envs/mktn.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=2000,
         runtime=10,
     params:
+        seed=config["seed"],
         code=code("diagnostics"),
     shell:
-        "mktn diagnostics --metrics {input.metrics} --diagnoses {input.diagnoses}"
+        "mktn diagnostics --metrics {input.metrics} --predictions {input.predictions}"
+        " --pairs {input.pairs} --diagnoses {input.diagnoses} --seed {params.seed}"
         " --csv {output.csv} --markdown {output.markdown} > {log} 2>&1"

@@ -16,17 +16,19 @@ import torch
 
 from mktn.config import fill, read_settings
 from mktn.engine.checkpoint import load
-from mktn.engine.evaluate import EvaluationConfig, check_same, loader_config
+from mktn.engine.evaluate import EvaluationConfig, check_same, loader_config, variant_name
 from mktn.engine.metrics import bootstrap_interval, hits_at, paired_bootstrap, ranked_iou
 from mktn.engine.predict import Predictions, choose_device, predict
 from mktn.engine.retrieval import RANKS, positives_of, retrieved, similarities
+from mktn.engine.seen import seen_minus_unseen, shares
 from mktn.errors import UserError
 from mktn.files import write_json
 
 if TYPE_CHECKING:
     from mktn.grouping.loader import PairData
 
-DIAGNOSES_FORMAT = 1
+DIAGNOSES_FORMAT = 2
+PROTOCOL = ("source", "dataset", "comparison", "nms", "validation", "bootstraps", "order")
 ORDERS = ("annotation", "shuffled", "none")
 
 Floats = npt.NDArray[np.float64]
@@ -80,9 +82,12 @@ def run(arguments: argparse.Namespace) -> None:
     write_json(
         {
             "format": DIAGNOSES_FORMAT,
-            **{name: getattr(config, name) for name in ("source", "dataset", "comparison", "nms")},
-            **{name: trained[name] for name in ("model", "variant", "seed")},
+            **{name: getattr(config, name) for name in PROTOCOL},
+            **{name: trained[name] for name in ("model", "seed")},
+            "variant": variant_name(trained),
             "split": arguments.split,
+            "queries": len(answers.rows()),
+            "videos": len(set(answers.videos())),
             "group_videos": config.group_videos,
             "diagnoses": rows,
         },
@@ -159,9 +164,15 @@ def of_answers(answers: Answers) -> Iterator[dict[str, Any]]:
     yield from _rows(answers, "queries", "one at a time", alone, everyone, usual)
     data = answers.data
     seen = np.isin(data.text_index[answers.rows()], data.text_index[data.split("train")])
+    videos, config = answers.videos().tolist(), answers.config
+    draws = config.seed, config.bootstraps
     for setting, asked in (("seen", seen), ("unseen", ~seen)):
-        if asked.any():
-            yield from _rows(answers, "sentence", setting, usual, asked)
+        rows = _rows(answers, "sentence", setting, usual, asked) if asked.any() else ()
+        for column, row in enumerate(rows):
+            if setting == "seen" and not seen.all():
+                row["difference"] = seen_minus_unseen(usual[:, column], seen, videos, *draws)
+            yield row
+    yield from shares(usual, answers.keys(), seen, videos, *draws)
 
 
 def _rows(
@@ -212,6 +223,9 @@ def of_matching(answers: Answers) -> Iterator[dict[str, Any]]:
             scores = hits.astype(np.float64)
             low, high = bootstrap_interval(scores, owners, config.seed, config.bootstraps)
             for column, rank in enumerate(RANKS):
+                above = paired_bootstrap(
+                    scores[:, column], chances[:, column], owners, config.seed, config.bootstraps
+                )
                 yield {
                     "diagnostic": "retrieval",
                     "setting": f"{name}, {size} videos" + (" (all)" if among == "all" else ""),
@@ -222,5 +236,6 @@ def of_matching(answers: Answers) -> Iterator[dict[str, Any]]:
                     "ci_low": float(low[column]),
                     "ci_high": float(high[column]),
                     "chance": 100 * float(chances[:, column].mean()),
+                    "difference": [above[k] for k in ("difference", "ci_low", "ci_high")],
                     "queries": len(rows),
                 }

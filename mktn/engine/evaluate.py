@@ -97,9 +97,8 @@ def run(arguments: argparse.Namespace) -> None:
     identity: dict[str, Any]
     if network is not None:
         check_same(trained, config, data, arguments.run)
-        identity = {name: trained[name] for name in ("model", "variant", "seed")}
-        blind = [name for name, hidden in BLIND.items() if hidden == data.config.hidden]
-        identity["variant"] = blind[0] if blind else identity["variant"]
+        identity = {name: trained[name] for name in ("model", "seed")}
+        identity["variant"] = variant_name(trained)
         identity["patches"] = trained["patches"]
         device = choose_device(config.device)
         found = predict(
@@ -143,6 +142,15 @@ def loader_config(config: EvaluationConfig, trained: dict[str, Any]) -> "LoaderC
 
     hidden = trained.get("loader", {}).get("hidden")
     return fill(LoaderConfig, {**config.loader, "hidden": hidden}, "settings.loader")
+
+
+def variant_name(trained: dict[str, Any]) -> str:
+    """The run's variant; trained blind, `full` has another name and others a longer one."""
+    hidden = trained.get("loader", {}).get("hidden")
+    blind = next((name for name, what in BLIND.items() if what == hidden), None)
+    if blind is None:
+        return str(trained["variant"])
+    return blind if trained["variant"] == "full" else f"{trained['variant']}_{blind}"
 
 
 def baseline(

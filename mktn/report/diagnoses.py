@@ -26,15 +26,17 @@ COLUMNS = (
 )
 EXPLAINED = {
     "blind": "What is to be had without the sentence, without the video, or without either:"
-    " `video_only` and `query_only` are `full` trained with the other hidden.",
+    " `video_only` and `query_only` are `full` trained with the other hidden. Differences are"
+    " against `full` on the same queries.",
     "order": "What CSM is told of the queries' order: their position in the annotation file,"
     " which goes with time in some datasets, that position shuffled, or none. Differences are"
     " against `annotation`.",
     "queries": "A query answered alone against all queries of its video answered together, which"
     " CSM lets see each other. The difference is against all of them.",
-    "sentence": "Test sentences that also occur in training, and those that do not.",
+    "sentence": "Test sentences that also occur in training, and those that do not. The"
+    " difference is seen minus unseen.",
     "retrieval": "How often the first n videos by a similarity hold the paired video, or one with"
-    " a query of the same text; beside it chance, computed exactly.",
+    " a query of the same text; beside it chance, computed exactly, and the difference to it.",
 }
 
 
@@ -79,8 +81,8 @@ class Row:
         """The fields in the order of COLUMNS."""
         one = self.of
         difference = self.difference
-        numbers = [self.value.value, self.value.ci_low, self.value.ci_high, one.chance, self.ratio]
-        numbers += (
+        numbers = [self.value.value, self.value.ci_low, self.value.ci_high]
+        differing = (
             [difference.value, difference.ci_low, difference.ci_high] if difference else [None] * 3
         )
         return [
@@ -90,7 +92,9 @@ class Row:
             one.metric,
             "" if one.n is None else str(one.n),
             "" if one.iou is None else f"{one.iou:g}",
-            *("" if number is None else f"{number:.2f}" for number in numbers),
+            *(f"{number:.2f}" for number in numbers),
+            "" if one.chance is None else f"{one.chance:.4f}",  # of all videos it is small
+            *("" if number is None else f"{number:.2f}" for number in (self.ratio, *differing)),
             str(one.queries),
             str(self.seeds),
             one.source,

@@ -1,7 +1,7 @@
 """`mktn diagnostics`: what reviewers ask of `full`, of all datasets and seeds, in one csv.
 
-Read from `metrics.json` (baselines, full, and full trained blind) and from the `diagnoses.json`
-of `mktn diagnose`.
+Read from `metrics.json` and `predictions.parquet` (baselines, full, and full trained blind) and
+from the `diagnoses.json` of `mktn diagnose`.
 """
 
 import argparse
@@ -9,39 +9,74 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mktn.engine.diagnose import DIAGNOSES_FORMAT
+from mktn.engine.diagnose import DIAGNOSES_FORMAT, PROTOCOL
 from mktn.errors import UserError
 from mktn.files import written_beside
 from mktn.models.variants import BLIND
 from mktn.report.diagnoses import COLUMNS, EXPLAINED, Diagnosis, Row
 from mktn.report.diagnostics_page import as_markdown
-from mktn.report.layouts import DATASET_TITLES
-from mktn.report.results import BASELINES, Interval, Run, over_seeds, read_run
+from mktn.report.differences import TOLERANCE, Scores, differences, read_scores
+from mktn.report.layouts import DATASET_TITLES, REFERENCE
+from mktn.report.results import (
+    BASELINES,
+    Interval,
+    Key,
+    Run,
+    check_runs,
+    over_seeds,
+    read_run,
+)
 
-TRAINED = (*BLIND, "full")
+TRAINED = (*BLIND, REFERENCE)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `mktn diagnostics`."""
     parser.add_argument("--metrics", required=True, nargs="+", type=Path, help="metrics.json")
+    parser.add_argument(
+        "--predictions",
+        required=True,
+        nargs="+",
+        type=Path,
+        help="predictions.parquet of the same runs, in the order of --metrics",
+    )
+    parser.add_argument(
+        "--pairs", required=True, nargs="+", type=Path, help="pairs.parquet of every dataset"
+    )
     parser.add_argument("--diagnoses", required=True, nargs="+", type=Path, help="diagnoses.json")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the bootstrap of the differences; default: 0"
+    )
     parser.add_argument("--csv", required=True, type=Path, help="output: tidy csv")
     parser.add_argument("--markdown", required=True, type=Path, help="output: tables to read")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Collate, and write both files."""
-    found = [
-        *(d for path in arguments.metrics for d in of_metrics(read_run(path))),
-        *(d for path in arguments.diagnoses for d in of_diagnoses(path)),
+    if len(arguments.predictions) != len(arguments.metrics):
+        raise UserError(
+            "not one file a run",
+            where="--predictions",
+            found=len(arguments.predictions),
+            expected=f"{len(arguments.metrics)}, in the order of --metrics",
+        )
+    runs = [read_run(path) for path in arguments.metrics]
+    found = [d for run in runs for d in of_metrics(run)]
+    check_runs(runs, TRAINED)
+    full = {(run.dataset, run.seed): run for run in runs if run.variant == REFERENCE}
+    found += [d for path in arguments.diagnoses for d in of_diagnoses(path, full)]
+    scores = read_scores([*zip(runs, arguments.predictions, strict=True)], arguments.pairs)
+    to_full = against_full(scores, arguments.seed)
+    rows = [
+        replace(row, difference=to_full.get((of.dataset, of.setting, (of.metric, of.n, of.iou))))
+        if (of := row.of).diagnostic == "blind"
+        else row
+        for row in joined(found)
     ]
-    sources = {d.source for d in found}
-    if len(sources) > 1:
-        raise UserError("runs of several sources", found=", ".join(sorted(sources)))
-    rows = joined(found)
     with written_beside(arguments.csv) as beside, written_beside(arguments.markdown) as other:
         beside.write_text(as_csv(rows), encoding="utf-8")
         other.write_text(as_markdown(rows), encoding="utf-8")
@@ -65,12 +100,30 @@ def of_metrics(run: Run) -> Iterator[Diagnosis]:
         )  # fmt: skip
 
 
-def of_diagnoses(path: Path) -> Iterator[Diagnosis]:
-    """The rows of one diagnoses.json. Raises UserError where it is not one."""
+def against_full(scores: Sequence[Scores], seed: int) -> dict[tuple[str, str, Key], Interval]:
+    """`{(dataset, setting, key): setting - full}` in points, each seed with its own full.
+
+    A baseline is not trained: its one set of answers stands beside the full of every seed.
+    """
+    full = [one.run for one in scores if one.run.variant == REFERENCE]
+    beside = [one for one in scores if one.run.model not in BASELINES]
+    for one in scores:
+        if one.run.model in BASELINES:
+            beside += [
+                replace(one, run=replace(run, variant=one.run.model))
+                for run in full
+                if run.dataset == one.run.dataset
+            ]
+    return differences(beside, seed)
+
+
+def of_diagnoses(path: Path, full: dict[tuple[str, int], Run]) -> Iterator[Diagnosis]:
+    """The rows of one diagnoses.json. Raises UserError where it is not one, or not of a `full`."""
     try:
         given = json.loads(path.read_text(encoding="utf-8"))
         if given["format"] != DIAGNOSES_FORMAT:
             raise ValueError(f"format {given['format']}, expected {DIAGNOSES_FORMAT}")
+        _check_same(path, given, full.get((given["dataset"], given["seed"])))
         for row in given["diagnoses"]:
             yield Diagnosis(
                 given["dataset"],
@@ -92,6 +145,39 @@ def of_diagnoses(path: Path) -> Iterator[Diagnosis]:
         ) from error
 
 
+def _check_same(path: Path, given: dict[str, Any], run: Run | None) -> None:
+    """Refuse a diagnosis of another run, protocol or model than the metrics are of."""
+    if run is None or given["variant"] != REFERENCE:
+        raise UserError(
+            f"diagnoses of no {REFERENCE} that has metrics",
+            where=path,
+            found=f"{given['variant']} on {given['dataset']}, seed {given['seed']}",
+            do="diagnose the runs whose metrics.json are given",
+        )
+    for name in (*PROTOCOL, "model", "split", "queries", "videos"):
+        if hasattr(run, name) and given[name] != getattr(run, name):
+            raise UserError(
+                f"diagnoses and metrics differ in {name}",
+                where=path,
+                found=given[name],
+                expected=f"{getattr(run, name)}, as in {run.path}",
+            )
+    values = {
+        (row["metric"], row["n"], row["iou"]): row["value"]
+        for row in given["diagnoses"]
+        if (row["diagnostic"], row["setting"]) == ("order", given["order"])
+    }
+    for key, written in run.metrics.items():
+        if not abs(values[key] - written.value) <= TOLERANCE:
+            raise UserError(
+                "diagnoses do not give the metrics",
+                where=path,
+                found=f"{key[0]} {key[1] or ''} {key[2] or ''} of {values[key]:.4f}",
+                expected=f"{written.value:.4f}, as {run.path} says",
+                do="evaluate and diagnose the run again on one device",
+            )
+
+
 def joined(found: Sequence[Diagnosis]) -> list[Row]:
     """The seeds of each number together, datasets and diagnostics in the order of this module.
 
@@ -104,7 +190,9 @@ def joined(found: Sequence[Diagnosis]) -> list[Row]:
     for key, ones in by_key.items():
         seeds = sorted(one.seed for one in ones)
         theirs = {d.seed for d in found if d.dataset == key[0] and d.setting not in BASELINES}
-        if len(set(seeds)) < len(seeds) or (key[2] not in BASELINES and {*seeds} != theirs):
+        # A seed without a hit has no share of hits.
+        whole = key[2] not in BASELINES and key[3] != "share of hits"
+        if len(set(seeds)) < len(seeds) or (whole and {*seeds} != theirs):
             raise UserError(
                 "seeds are missing or stand twice",
                 where="/".join(str(part) for part in key[:4]),

@@ -6,6 +6,8 @@ from mktn.report.diagnoses import EXPLAINED, Row
 from mktn.report.layouts import DATASET_TITLES
 from mktn.report.markdown import SOURCE_SENTENCES
 
+WHOLE = "share of queries"  # of the split, not of a recall
+
 
 def as_markdown(rows: Sequence[Row]) -> str:
     """A table a diagnostic and dataset, of R@1 at each IoU, or of recall at each rank."""
@@ -24,11 +26,25 @@ def as_markdown(rows: Sequence[Row]) -> str:
                 row
                 for row in rows
                 if (row.of.dataset, row.of.diagnostic) == (dataset, diagnostic)
-                and (diagnostic == "retrieval" or row.of.n == 1)
+                and (diagnostic == "retrieval" or row.of.n == 1 or row.of.metric == WHOLE)
             ]
             if mine:
-                lines += ["", f"**{title}**", "", *_grid(mine)]
+                grid = [row for row in mine if not row.of.metric.startswith("share")]
+                lines += ["", f"**{title}**{_shares(mine)}", "", *_grid(grid)]
     return "\n".join(lines) + "\n"
+
+
+def _shares(rows: Sequence[Row]) -> str:
+    """How many queries were seen, and how many of the hits they are."""
+    text = ""
+    for row in rows:
+        value, count = row.value, row.of.queries
+        share = f"{value.value:.1f} % [{value.ci_low:.1f}, {value.ci_high:.1f}]"
+        if row.of.metric == WHOLE:
+            text += f" {share} of {count} queries have a sentence seen in training"
+        elif row.of.metric == "share of hits":
+            text += f"; {share} of the hits at R@1, IoU={row.of.iou:g}"
+    return text + "." if text else ""
 
 
 def _grid(rows: Sequence[Row]) -> list[str]:

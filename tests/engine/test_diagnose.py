@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from mktn.cli import main
+from mktn.engine.decode import decode
 from mktn.engine.diagnose import Answers, DiagnoseConfig, of_answers, of_matching
+from mktn.engine.evaluate import variant_name
 from mktn.engine.predict import predict
 from mktn.engine.retrieval import similarities
 from mktn.engine.train import model_config
@@ -74,6 +76,11 @@ def test_a_blind_run_is_scored_blind_and_named_so(small_dataset: Path, tmp_path:
     given[1] = f"--settings={json.dumps(scored)}"
     assert main(["evaluate", *inputs, *outputs, *given]) == 0
     assert json.loads((tmp_path / "m.json").read_text())["variant"] == "query_only"
+    given[1] = f"--settings={json.dumps(scored | {'bootstraps': 20})}"
+    assert main(["diagnose", *inputs, *given, f"--out={tmp_path / 'd.json'}"]) == 0
+    assert json.loads((tmp_path / "d.json").read_text())["variant"] == "query_only"
+    assert variant_name({"variant": "wo_csm", "loader": {"hidden": "text"}}) == "wo_csm_video_only"
+    assert variant_name({"variant": "full", "loader": {"hidden": None}}) == "full"
 
 
 def test_alone_is_a_batch_of_one_query(small_dataset: Path) -> None:
@@ -81,12 +88,18 @@ def test_alone_is_a_batch_of_one_query(small_dataset: Path) -> None:
     network, rows = network_of(data), data.split("val")
     options = {"device": CPU, "n": 1, "nms_thresholds": [0.5]}
     alone = predict(network, data, "val", alone=True, **options)[0.5]
-    assert alone.pair_ids == [data.pair_ids[row] for row in rows]
-    with torch.no_grad():
-        single = network(data.batch(rows[2:3]))["start_logits"]
-        together = network(data.batch(rows))["start_logits"][2:3]
+    together = predict(network, data, "val", **options)[0.5]
+    assert alone.pair_ids == together.pair_ids == [data.pair_ids[row] for row in rows]
+    for place, row in enumerate(rows):
+        batch = data.batch(np.array([row]))
+        with torch.no_grad():
+            outputs = network(batch)
+        logits = outputs["start_logits"], outputs["end_logits"], outputs["offsets"]
+        frames = batch.frame_mask.sum(dim=1)
+        _, scores = decode(*logits, frames, batch.duration_s, 1, 0.5)
+        np.testing.assert_allclose(alone.scores[place], scores[0], rtol=1e-5)
     # Queries of a video see each other, so these differ, or the diagnostic could not fail.
-    assert not torch.allclose(single, together)
+    assert not np.allclose(alone.scores, together.scores, rtol=1e-5)
 
 
 def test_the_similarities_of_all_are_those_of_one_batch(small_dataset: Path) -> None:
@@ -114,8 +127,11 @@ def test_each_diagnosis_is_there_and_seen_sentences_are_counted(
     training = {data.pairs["sentence"][int(row)] for row in data.split("train")}
     seen = sum(data.pairs["sentence"][int(row)] in training for row in data.split("test"))
     assert seen == 2  # of the two test sentences, both are told in training
-    counted = {row["setting"]: row["queries"] for row in rows if row["diagnostic"] == "sentence"}
+    counted = {row["setting"]: row["queries"] for row in rows
+               if row["diagnostic"] == "sentence" and row["metric"] == "R"}  # fmt: skip
     assert counted == {"seen": 2}
+    (share,) = (row for row in rows if row["metric"] == "share of queries")
+    assert (share["value"], share["queries"]) == (100, 2)
     same = next(
         r for r in rows if (r["diagnostic"], r["setting"]) == ("queries", "all of a video")
     )
