@@ -158,19 +158,25 @@ def table_files(name):
     """The file `name` of every run that a table shows, the baselines' last."""
 
     def given(wildcards):
-        datasets = table_datasets(wildcards)
-        variants, seeds = table_variants(wildcards), config["seeds"]
-        return [
-            *expand(f"{RUN}/{name}", dataset=datasets, variant=variants, seed=seeds),
-            *expand(
-                f"{BASELINE}/{name}",
-                dataset=datasets,
-                baseline=config["baselines"],
-                seed=seeds[0],
-            ),
-        ]
+        return run_files(name, table_datasets(wildcards), table_variants(wildcards))
 
     return given
+
+
+def diagnosed_files(name):
+    """The file `name` of full, its blind twins and the baselines."""
+    return run_files(name, DATASETS, ["full", *BLIND])
+
+
+def run_files(name, datasets, variants):
+    """The file `name` of runs with every seed, and of the baselines behind them."""
+    seeds, baselines = config["seeds"], config["baselines"]
+    return [
+        *expand(f"{RUN}/{name}", dataset=datasets, variant=variants, seed=seeds),
+        *expand(
+            f"{BASELINE}/{name}", dataset=datasets, baseline=baselines, seed=seeds[0]
+        ),
+    ]
 
 
 def print_rejected():

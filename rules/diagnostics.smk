@@ -1,22 +1,4 @@
 # Diagnostics: what a reviewer asks of `full`. Its blind twins are trained in train.smk.
-def diagnosed_files(name):
-    """The file `name` of full, its blind twins and the baselines."""
-    return [
-        *expand(
-            f"{RUN}/{name}",
-            dataset=DATASETS,
-            variant=["full", *BLIND],
-            seed=config["seeds"],
-        ),
-        *expand(
-            f"{BASELINE}/{name}",
-            dataset=DATASETS,
-            baseline=config["baselines"],
-            seed=config["seeds"][0],
-        ),
-    ]
-
-
 rule diagnose:
     input:
         model=f"{RUN}/model.safetensors",
