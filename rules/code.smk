@@ -2,7 +2,8 @@
 from mktn.provenance import code_sha256
 
 # The files of the package that each step runs: what makes Snakemake run it again.
-CLIPS = ["video", "c3d", "i3d", "backbones", "preprocessing", "store", "writers"]
+STORES = ["store", "writers", "sharded", "journal"]
+CLIPS = ["video", "c3d", "i3d", "backbones", "preprocessing", *STORES]
 LOADING = [
     "grouping/batch.py",
     "grouping/loader.py",
@@ -19,9 +20,7 @@ STEP_CODE = {
         for name in ("pairs", "annotations", "activitynet", "charades", "tacos")
     ],
     "simulate": [
-        "features/simulate.py",
-        "features/action_labels.py",
-        "features/writers.py",
+        f"features/{name}.py" for name in ("simulate", "action_labels", *STORES)
     ],
     "pretrain": [
         f"features/{name}.py"
@@ -34,7 +33,7 @@ STEP_CODE = {
         )
     ],
     "extract_video": [f"features/{name}.py" for name in (*CLIPS, "extract")],
-    "resample": ["features/resample.py", "features/store.py", "features/writers.py"],
+    "resample": [f"features/{name}.py" for name in ("resample", *STORES)],
     "extract_text": [
         f"features/{name}.py"
         for name in (

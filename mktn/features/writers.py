@@ -1,11 +1,9 @@
 """Writers of the stores of `mktn.features.store`: videos go in one at a time, shards go out.
 
-At most one shard of each array is held in memory. A store is built beside its target and renamed
-when its block succeeds; when the block fails nothing is left and an older store still stands.
+One shard of all arrays together is held in memory at most. A store is built beside its target and
+renamed when its block succeeds; when the block fails an older store still stands.
 """
 
-import abc
-import contextlib
 import sys
 import types
 from collections.abc import Mapping
@@ -15,69 +13,28 @@ from typing import Any, Literal, Self
 import numpy as np
 import polars as pl
 import zarr
-import zarr.codecs
 
-from mktn.features.store import (
-    FORMAT,
-    PART_CHUNK_ROWS,
-    PART_SCHEMA,
-    RESAMPLED_SCHEMA,
-    SHARD_BYTES,
-)
+from mktn.features.journal import PartJournal
+from mktn.features.sharded import Compressor, Row, ShardedArrays
+from mktn.features.store import FORMAT, PART_CHUNK_ROWS, PART_SCHEMA, RESAMPLED_SCHEMA
 from mktn.files import written_beside
 
-Compressor = Literal["none", "blosc-zstd"]
+Resumable = Literal["no", "shards", "videos"]
 
 
-class _Writer(abc.ABC):
-    """A group being written: its arrays, its manifest, and the swap at the end."""
-
-    schema: Mapping[str, Any]
-
-    def __init__(self, path: str | Path, attributes: Mapping[str, Any]) -> None:
-        self.path = Path(path)
-        self.attributes = {**attributes, "format": FORMAT}
-        self.manifest: list[dict[str, Any]] = []
-        self.arrays: dict[str, _ShardedArray] = {}
-        self._context: contextlib.AbstractContextManager[Path] | None = None
-
-    @abc.abstractmethod
-    def _create(self, group: zarr.Group) -> "dict[str, _ShardedArray]": ...
-
-    def __enter__(self) -> Self:
-        self._context = written_beside(self.path)
-        self._beside = self._context.__enter__()
-        group = zarr.create_group(self._beside, zarr_format=3, attributes=self.attributes)
-        self.arrays = self._create(group)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None:
-        assert self._context is not None
-        if error is None:
-            try:
-                for array in self.arrays.values():
-                    array.close()
-                frame = pl.DataFrame(self.manifest, schema=dict(self.schema), orient="row")
-                frame.write_parquet(self._beside / "manifest.parquet")
-            except BaseException:
-                self._context.__exit__(*sys.exc_info())
-                raise
-        self._context.__exit__(kind, error, traceback)
-
-
-class PartWriter(_Writer):
-    """Writes `part-{k}.zarr`: the clip features of some videos.
+class PartWriter:
+    """Writes `part-{k}.zarr`: the clip features of some videos, in a fixed order.
 
     path of the part, part its number k, dimension D, patches C and patch_dimension D_p (0 and 0:
     no patches), attributes: backbone, weights_sha256, clip, stride, fps, patches, code_version.
-    """
 
-    schema = PART_SCHEMA
+    resumable: "no" leaves nothing when its block fails. "shards" keeps what is in whole shards and
+    "videos" every video, also when the process is killed; a later writer goes on from there if its
+    shape, attributes and `identity` (what else the rows depend on: the videos, the settings) are
+    the same, else it starts again. `done` are the videos that then need no work: leave them out,
+    and append the others in the order of the first job. The finished part is the same to the byte.
+    `note` is a line about it for the log. Raises UserError while another process writes the part.
+    """
 
     def __init__(
         self,
@@ -88,20 +45,103 @@ class PartWriter(_Writer):
         patch_dimension: int,
         compressor: Compressor = "none",
         attributes: Mapping[str, Any] | None = None,
+        *,
+        resumable: Resumable = "no",
+        identity: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(path, attributes or {})
+        self.path = Path(path)
         self.part = part
         self.compressor: Compressor = compressor
-        self.shapes: dict[str, tuple[int, ...]] = {"features": (dimension,)}
+        self.attributes = {**(attributes or {}), "format": FORMAT}
+        self.resumable: Resumable = resumable
+        self.identity = dict(identity or {})
+        self.rows: dict[str, Row] = {"features": ((dimension,), "float16")}
         if patches:
-            self.shapes["patches"] = (patches, patch_dimension)
+            self.rows["patches"] = ((patches, patch_dimension), "float16")
+        self.rows["span_s"] = ((2,), "float32")
+        self.manifest: list[dict[str, Any]] = []
+        self.note = ""
+        self._journal: PartJournal | None = None
 
-    def _create(self, group: zarr.Group) -> "dict[str, _ShardedArray]":
-        def sharded(name: str, shape: tuple[int, ...], dtype: str) -> _ShardedArray:
-            return _ShardedArray(group, name, shape, dtype, PART_CHUNK_ROWS, self.compressor)
+    @property
+    def done(self) -> set[str]:
+        """The videos that are recorded, with features or an error."""
+        return {record["video_id"] for record in self.manifest}
 
-        arrays = {name: sharded(name, shape, "float16") for name, shape in self.shapes.items()}
-        return {**arrays, "span_s": sharded("span_s", (2,), "float32")}
+    def __enter__(self) -> Self:
+        if self.resumable == "no":
+            self._context = written_beside(self.path)
+            self._folder = self._context.__enter__()
+            self._open(None)
+            return self
+        shapes = {name: [list(shape), kind] for name, (shape, kind) in self.rows.items()}
+        self._journal = PartJournal(
+            self.path,
+            {
+                **self.identity,
+                "part": self.part,
+                "rows": shapes,
+                "compressor": self.compressor,
+                "attributes": self.attributes,
+            },
+        )
+        self._folder, self.note = self._journal.store, self._journal.note
+        try:
+            if self._journal.state is None:
+                self._open(None)
+            else:
+                self.manifest = self._journal.state
+                self._open(sum(record["rows"] for record in self.manifest))
+            for record, rows in self._journal.kept(len(self.manifest)):
+                self._take(record, rows)
+        except BaseException:
+            self._journal.close()
+            raise
+        return self
+
+    def _open(self, resume_at: int | None) -> None:
+        if resume_at is None:
+            group = zarr.create_group(self._folder, zarr_format=3, attributes=self.attributes)
+        else:
+            group = zarr.open_group(self._folder, mode="r+", zarr_format=3)
+        self.arrays = ShardedArrays(
+            group, self.rows, PART_CHUNK_ROWS, self.compressor, None, resume_at, self._written
+        )
+        if resume_at is None:
+            self._written(0)
+
+    def _written(self, rows: int) -> None:
+        if self._journal is not None:
+            self._journal.save_state(rows, self.manifest)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        if error is None:
+            try:
+                self.arrays.write()
+                frame = pl.DataFrame(self.manifest, schema=PART_SCHEMA, orient="row")
+                frame.write_parquet(self._folder / "manifest.parquet")
+            except BaseException:
+                self._leave(*sys.exc_info())
+                raise
+        self._leave(kind, error, traceback)
+
+    def _leave(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        if self._journal is None:
+            self._context.__exit__(kind, error, traceback)
+        elif error is None:
+            self._journal.finish(self.path)
+        else:
+            self._journal.close()
 
     def append(
         self,
@@ -115,33 +155,45 @@ class PartWriter(_Writer):
         rows = {"features": features, "span_s": span_s}
         if patches is not None:
             rows["patches"] = patches
-        if len({len(value) for value in rows.values()}) != 1 or set(rows) != set(self.arrays):
+        found = {name: value.shape[1:] for name, value in rows.items()}
+        same_length = len({len(value) for value in rows.values()}) == 1
+        if not same_length or found != {name: shape for name, (shape, _) in self.rows.items()}:
             shapes = {name: value.shape for name, value in rows.items()}
             raise ValueError(f"rows of {video_id} do not match the part: {shapes}")
-        offset = self.arrays["features"].count
-        for name, value in rows.items():
-            self.arrays[name].append(value)
-        self._record(video_id, offset, len(features), "ok", "", duration_s)
+        typed = {name: np.asarray(rows[name], dtype) for name, (_, dtype) in self.rows.items()}
+        self._add(video_id, len(features), "ok", "", duration_s, typed)
 
     def fail(self, video_id: str, error: str, duration_s: float = 0.0) -> None:
         """Record that a video has no features, and why."""
-        self._record(video_id, self.arrays["features"].count, 0, "error", error, duration_s)
+        self._add(video_id, 0, "error", error, duration_s, {})
 
-    def _record(
-        self, video_id: str, offset: int, rows: int, status: str, error: str, duration_s: float
+    def _add(
+        self,
+        video_id: str,
+        rows: int,
+        status: str,
+        error: str,
+        duration_s: float,
+        values: Mapping[str, np.ndarray],
     ) -> None:
-        values = (video_id, self.part, offset, rows, status, error, float(duration_s))
-        self.manifest.append(dict(zip(self.schema, values, strict=True)))
+        fields = (video_id, self.part, self.arrays.count, rows, status, error, float(duration_s))
+        record = dict(zip(PART_SCHEMA, fields, strict=True))
+        if self._journal is not None and self.resumable == "videos":
+            self._journal.keep(len(self.manifest), record, values)
+        self._take(record, values)
+
+    def _take(self, record: dict[str, Any], values: Mapping[str, np.ndarray]) -> None:
+        if record["rows"]:
+            self.arrays.append(values)
+        self.manifest.append(record)
 
 
-class ResampledWriter(_Writer):
+class ResampledWriter:
     """Writes `{backbone}-T{T}.zarr`: T frames a video, one chunk a video inside shards.
 
     videos: how many are to come at most; frames T, dimension D, patches C and patch_dimension D_p
     (0 and 0: no patches); attributes: backbone, source and whatever describes the features.
     """
-
-    schema = RESAMPLED_SCHEMA
 
     def __init__(
         self,
@@ -154,19 +206,40 @@ class ResampledWriter(_Writer):
         compressor: Compressor = "none",
         attributes: Mapping[str, Any] | None = None,
     ) -> None:
-        described = {"frames": frames, "patches": patches, **(attributes or {})}
-        super().__init__(path, described)
+        self.path = Path(path)
+        self.attributes = {
+            "frames": frames, "patches": patches, **(attributes or {}), "format": FORMAT
+        }  # fmt: skip
         self.videos = videos
         self.compressor: Compressor = compressor
         self.shapes: dict[str, tuple[int, ...]] = {"features": (frames, dimension)}
         if patches:
             self.shapes["patches"] = (frames, patches, patch_dimension)
+        self.manifest: list[dict[str, Any]] = []
 
-    def _create(self, group: zarr.Group) -> "dict[str, _ShardedArray]":
-        return {
-            name: _ShardedArray(group, name, shape, "float16", 1, self.compressor, self.videos)
-            for name, shape in self.shapes.items()
-        }
+    def __enter__(self) -> Self:
+        self._context = written_beside(self.path)
+        self._folder = self._context.__enter__()
+        group = zarr.create_group(self._folder, zarr_format=3, attributes=self.attributes)
+        rows: dict[str, Row] = {name: (shape, "float16") for name, shape in self.shapes.items()}
+        self.arrays = ShardedArrays(group, rows, 1, self.compressor, self.videos)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        if error is None:
+            try:
+                self.arrays.write()
+                frame = pl.DataFrame(self.manifest, schema=RESAMPLED_SCHEMA, orient="row")
+                frame.write_parquet(self._folder / "manifest.parquet")
+            except BaseException:
+                self._context.__exit__(*sys.exc_info())
+                raise
+        self._context.__exit__(kind, error, traceback)
 
     def append(
         self, video_id: str, features: np.ndarray, patches: np.ndarray | None, duration_s: float
@@ -176,9 +249,8 @@ class ResampledWriter(_Writer):
         if {name: value.shape for name, value in rows.items()} != self.shapes:
             shapes = {name: value.shape for name, value in rows.items()}
             raise ValueError(f"{video_id} does not match the store: {shapes} not {self.shapes}")
-        row = self.arrays["features"].count
-        for name, value in rows.items():
-            self.arrays[name].append(value[None])
+        row = self.arrays.count
+        self.arrays.append({name: value[None] for name, value in rows.items()})
         self._record(video_id, row, "ok", "", duration_s)
 
     def fail(self, video_id: str, error: str, duration_s: float = 0.0) -> None:
@@ -187,57 +259,4 @@ class ResampledWriter(_Writer):
 
     def _record(self, video_id: str, row: int, status: str, error: str, duration_s: float) -> None:
         values = (video_id, row, status, error, float(duration_s))
-        self.manifest.append(dict(zip(self.schema, values, strict=True)))
-
-
-class _ShardedArray:
-    """A Zarr array that grows by whole shards, as many rows in each as make `SHARD_BYTES`."""
-
-    def __init__(
-        self,
-        group: zarr.Group,
-        name: str,
-        shape: tuple[int, ...],
-        dtype: str,
-        chunk_rows: int,
-        compressor: Compressor,
-        rows_at_most: int | None = None,
-    ) -> None:
-        row_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        chunks = max(1, SHARD_BYTES // (row_bytes * chunk_rows))
-        if rows_at_most is not None:
-            chunks = min(chunks, max(1, -(-rows_at_most // chunk_rows)))
-        self.count = 0
-        self._buffer = np.empty((chunks * chunk_rows, *shape), dtype)
-        self._filled = 0
-        self._array = group.create_array(
-            name,
-            shape=(0, *shape),
-            chunks=(chunk_rows, *shape),
-            shards=(chunks * chunk_rows, *shape),
-            dtype=dtype,
-            fill_value=0,
-            compressors=(
-                zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle")
-                if compressor == "blosc-zstd"
-                else None
-            ),
-        )
-
-    def append(self, rows: np.ndarray) -> None:
-        """Take rows (n, *shape); full shards go to the disk."""
-        while len(rows):
-            taken = rows[: len(self._buffer) - self._filled]
-            self._buffer[self._filled : self._filled + len(taken)] = taken
-            self._filled += len(taken)
-            self.count += len(taken)
-            rows = rows[len(taken) :]
-            if self._filled == len(self._buffer):
-                self.close()
-
-    def close(self) -> None:
-        """Write what is held."""
-        if self._filled:
-            self._array.resize((self.count, *self._array.shape[1:]))
-            self._array[self.count - self._filled :] = self._buffer[: self._filled]
-            self._filled = 0
+        self.manifest.append(dict(zip(RESAMPLED_SCHEMA, values, strict=True)))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mktn.errors import UserError
-from mktn.features import writers
+from mktn.features import sharded
 from mktn.features.resample import ResampleSettings, overlap_mean, resample
 from mktn.features.store import FeatureStore, ResampledStore
 from mktn.features.writers import PartWriter, ResampledWriter
@@ -37,7 +37,7 @@ def parts(tmp_path_factory):
     folder = tmp_path_factory.mktemp("parts")
     videos = {f"v{i}": clip_rows(n) for i, n in enumerate([3, 200, 1, 90])}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writers, "SHARD_BYTES", 64 * 12)  # one chunk a shard: several shards
+        patch.setattr(sharded, "SHARD_BYTES", 64 * 12)  # one chunk a shard: several shards
         write_part(folder, 0, {name: videos[name] for name in ("v0", "v1")})
         write_part(folder, 1, {name: videos[name] for name in ("v2", "v3")})
     return folder, videos
@@ -76,7 +76,7 @@ def test_parts_refuse_what_they_do_not_hold(parts, tmp_path):
 
 @pytest.mark.parametrize("compressor", ["none", "blosc-zstd"])
 def test_resampled_round_trip(compressor, tmp_path, monkeypatch):
-    monkeypatch.setattr(writers, "SHARD_BYTES", 8 * 4 * 3 * 2 * 5)
+    monkeypatch.setattr(sharded, "SHARD_BYTES", 8 * 4 * 3 * 2 * 5)
     path = tmp_path / "c3d-T8.zarr"
     features = RNG.standard_normal((23, 8, 6)).astype(np.float32)
     patches = RNG.standard_normal((23, 8, 4, 3)).astype(np.float32)

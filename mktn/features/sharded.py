@@ -1,0 +1,108 @@
+"""Zarr arrays that grow together by whole shards."""
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import numpy as np
+import zarr
+import zarr.codecs
+
+from mktn.features.store import SHARD_BYTES
+
+Compressor = Literal["none", "blosc-zstd"]
+Row = tuple[tuple[int, ...], str]  # shape and dtype of one row of an array
+
+
+class ShardedArrays:
+    """The arrays of a group, row by row, a shard of all of them in memory at most.
+
+    rows: name -> shape and dtype of a row; chunk_rows: rows a chunk; rows_at_most: how many are to
+    come. Shards hold as many whole chunks as make `SHARD_BYTES` of all arrays together, so that
+    all of them are on disk up to the same row. `count` rows have been taken. `resume_at`: how many
+    of the rows that an earlier job has written are good; what came after them is written again.
+    `on_written` is called each time that more rows are on disk.
+    """
+
+    def __init__(
+        self,
+        group: zarr.Group,
+        rows: Mapping[str, Row],
+        chunk_rows: int,
+        compressor: Compressor,
+        rows_at_most: int | None = None,
+        resume_at: int | None = None,
+        on_written: Callable[[int], None] | None = None,
+    ) -> None:
+        row_bytes = sum(int(np.prod(s)) * np.dtype(kind).itemsize for s, kind in rows.values())
+        chunks = max(1, SHARD_BYTES // (row_bytes * chunk_rows))
+        if rows_at_most is not None:
+            chunks = min(chunks, max(1, -(-rows_at_most // chunk_rows)))
+        shard_rows = chunks * chunk_rows
+        self.on_written = on_written
+        self.count = resume_at or 0
+        self._filled = self.count % shard_rows
+        self._buffers = {
+            name: np.empty((shard_rows, *shape), dtype) for name, (shape, dtype) in rows.items()
+        }
+        self._arrays: dict[str, zarr.Array] = {}
+        for name, (shape, dtype) in rows.items():
+            if resume_at is None:
+                self._arrays[name] = _create(
+                    group, name, shape, dtype, chunk_rows, shard_rows, compressor
+                )
+                continue
+            array = group[name]
+            assert isinstance(array, zarr.Array)
+            self._arrays[name] = array
+            held = array[self.count - self._filled : self.count]
+            self._buffers[name][: self._filled] = np.asarray(held)
+
+    def append(self, rows: Mapping[str, np.ndarray]) -> None:
+        """Take rows (n, *shape) of every array; a full shard goes to the disk."""
+        taken, n = 0, len(next(iter(rows.values())))
+        while taken < n:
+            room = next(iter(self._buffers.values())).shape[0] - self._filled
+            step = min(room, n - taken)
+            for name, values in rows.items():
+                self._buffers[name][self._filled : self._filled + step] = values[
+                    taken : taken + step
+                ]
+            self._filled += step
+            self.count += step
+            taken += step
+            if step == room:
+                self.write()
+
+    def write(self) -> None:
+        """Write what is held; the arrays then end there."""
+        for name, array in self._arrays.items():
+            array.resize((self.count, *array.shape[1:]))
+            if self._filled:
+                array[self.count - self._filled :] = self._buffers[name][: self._filled]
+        self._filled = 0
+        if self.on_written is not None:
+            self.on_written(self.count)
+
+
+def _create(
+    group: zarr.Group,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: str,
+    chunk_rows: int,
+    shard_rows: int,
+    compressor: Compressor,
+) -> zarr.Array:
+    return group.create_array(
+        name,
+        shape=(0, *shape),
+        chunks=(chunk_rows, *shape),
+        shards=(shard_rows, *shape),
+        dtype=dtype,
+        fill_value=0,
+        compressors=(
+            zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle")
+            if compressor == "blosc-zstd"
+            else None
+        ),
+    )
