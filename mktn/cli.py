@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "extract-text": ("mktn.features.text", "sentences to word and sentence vectors"),
     "simulate": ("mktn.features.simulate", "video features simulated from human action labels"),
+    "oracle": ("mktn.engine.simulated_oracle", "what simulated features answer untrained"),
     "relate": ("mktn.grouping.relations", "relations between queries"),
     "group": ("mktn.grouping.groups", "clusters of related videos with all their pairs"),
     "train": ("mktn.engine.train", "train one variant"),
