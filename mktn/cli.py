@@ -18,7 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "clip features to T frames a video, what training reads",
     ),
     "extract-text": ("mktn.features.text", "sentences to word and sentence vectors"),
-    "simulate": ("mktn.features.simulate", "video features simulated from human action labels"),
+    "simulate": ("mktn.features.simulate", "video features simulated from human labels"),
     "oracle": ("mktn.engine.simulated_oracle", "what simulated features answer untrained"),
     "relate": ("mktn.grouping.relations", "relations between queries"),
     "group": ("mktn.grouping.groups", "clusters of related videos with all their pairs"),
