@@ -20,7 +20,22 @@ STEP_CODE = {
         for name in ("pairs", "annotations", "activitynet", "charades", "tacos")
     ],
     "simulate": [
-        f"features/{name}.py" for name in ("simulate", "action_labels", *STORES)
+        *(
+            f"features/{name}.py"
+            for name in (
+                "simulate",
+                "simulated_recogniser",
+                "concept_words",
+                "action_labels",
+                "activitynet_labels",
+                "tacos_labels",
+                *STORES,
+            )
+        ),
+        *(
+            f"datasets/{name}.py"
+            for name in ("annotations", "activitynet", "tacos", "sentences")
+        ),
     ],
     "pretrain": [
         f"features/{name}.py"
@@ -44,7 +59,11 @@ STEP_CODE = {
             "skipthought_training",
         )
     ],
-    "relate": ["grouping/relations.py", "features/text_store.py"],
+    "relate": [
+        "grouping/relations.py",
+        "datasets/sentences.py",
+        "features/text_store.py",
+    ],
     "group": ["grouping/groups.py"],
     "train": [
         *LOADING,

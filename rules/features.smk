@@ -26,6 +26,11 @@ if SOURCE == "simulated":
                     **of(w.dataset, "simulated"),
                     "frames": int(w.frames),
                     "compressor": of(w.dataset, "features", "compressor"),
+                    "tacos_version": (
+                        of(w.dataset, "pairs", "tacos_version")
+                        if w.dataset == "tacos"
+                        else None
+                    ),
                 }
             ),
             code=code("simulate"),

@@ -13,8 +13,8 @@ SOURCE_SENTENCES = {
     "synthetic": "Videos and sentences are generated: these numbers are NOT comparable with the"
     " paper's, which stand beside them for orientation only.",
     "simulated": "The annotations are the published ones, but the video features are simulated"
-    " from human action labels, from which the annotated spans derive: these numbers are NOT"
-    " comparable with the paper's, which stand beside them for orientation only.",
+    " from human labels of the same videos, which a note under each dataset names: these numbers"
+    " are NOT comparable with the paper's, which stand beside them for orientation only.",
     "published": "Published annotations, features of the published kind.",
 }
 VALIDATION = {

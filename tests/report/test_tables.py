@@ -149,7 +149,7 @@ def test_seeds_are_joined_and_simulated_variants_chosen(tmp_path: Path) -> None:
     expected = max(0.0, mean - (below + spread) ** 0.5)
     assert float(row["ci_low"]) == pytest.approx(expected, abs=0.00501)
     text = (tmp_path / "table3.md").read_text()
-    assert "simulated from human action labels" in text
+    assert "simulated from human labels" in text
     assert "**3 training seeds** a variant: 0, 1, 2." in text
     assert "TACoS" not in text
 
