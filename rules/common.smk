@@ -1,6 +1,7 @@
 # The configuration, checked before any rule is read, and the names that rules share.
 import json
 import os
+import shlex
 import sys
 
 from mktn.config import check, for_dataset, with_numbers
@@ -19,6 +20,12 @@ except UserError as error:
     print(f"mktn: {error}", file=sys.stderr)
     sys.exit(2)
 
+PUBLISHED_PATHS = {
+    "file": "a file of features, or a folder with one a video",
+    "fps_table": "a table of video_id and fps",
+    "videos": "a folder of the videos, named by their ids",
+    "weights": "weights of the backbone, as published",
+}
 SOURCE = config["source"]
 RESULTS = config["results"]
 DATASETS = config["datasets"]
@@ -31,11 +38,19 @@ SHOWN = [
 ]
 RUN = f"runs/{SOURCE}/{{dataset}}/{config['model']}/{{variant}}/seed{{seed}}"
 BASELINE = f"runs/{SOURCE}/{{dataset}}/{{baseline}}/baseline/seed{{seed}}"
+# Where video features come from: a backbone run here, or files of somebody else's.
+IMPORTED = [
+    dataset
+    for dataset in DATASETS
+    if SOURCE == "published"
+    and for_dataset(config, dataset)["published"]["features"] == "imported"
+]
+EXTRACTED = [dataset for dataset in DATASETS if dataset not in IMPORTED]
 
 
 wildcard_constraints:
     dataset="activitynet|charades|tacos",
-    backbone="c3d|i3d",
+    backbone="[a-z0-9_]+",
     table="|".join(map(str, TABLES)),
     variant="|".join((*VARIANTS, *BLIND)),
     baseline="|".join(config["baselines"]),
@@ -50,6 +65,76 @@ def of(dataset, *keys):
     for key in keys:
         section = section[key]
     return section
+
+
+def either(names):
+    """A wildcard's constraint: one of the names; where there is none, nothing matches."""
+    return "|".join(names) or "(?!)"
+
+
+def stop(error):
+    """End Snakemake with one line about the user's mistake."""
+    print(f"mktn: {error}", file=sys.stderr)
+    sys.exit(2)
+
+
+def published_path(dataset, key):
+    """A file or folder of the section `published`, in the mirror unless it is absolute."""
+    given = of(dataset, "published", key)
+    where = f"configuration, per_dataset.{dataset}.published.{key}"
+    if given is None:
+        stop(
+            UserError(
+                "path is missing",
+                where=where,
+                expected=PUBLISHED_PATHS[key],
+                do="`mktn download --list` names the files and where they come from",
+            )
+        )
+    path = os.path.join(config["mirror"] or "", given)
+    path = next((p for p in (path, f"{path}.gz") if os.path.exists(p)), None)
+    if path is None:
+        stop(
+            UserError(
+                "file is missing",
+                where=os.path.join(config["mirror"] or "", given),
+                expected=PUBLISHED_PATHS[key],
+                do=f"put it there, or name another as {where.split(', ')[1]}",
+            )
+        )
+    return path
+
+
+def extraction_inputs(wildcards):
+    """The videos and the weights; weights of ours have their recipe beside them."""
+    if SOURCE == "synthetic":
+        weights = f"{DATA}/backbones/{wildcards.backbone}.safetensors"
+        return {
+            "videos": f"{DATA}/videos/{wildcards.dataset}",
+            "weights": weights,
+            "recipe": weights.replace(".safetensors", ".json"),
+        }
+    return {
+        key: published_path(wildcards.dataset, key) for key in ("videos", "weights")
+    }
+
+
+def import_inputs(wildcards):
+    """The feature file, and the table of frame rates where one is named."""
+    dataset = wildcards.dataset
+    inputs = {"file": published_path(dataset, "file")}
+    if of(dataset, "published", "fps_table") is not None:
+        inputs["fps_table"] = published_path(dataset, "fps_table")
+    return inputs
+
+
+def fps_table(wildcards):
+    """The option that names the table of frame rates, or nothing."""
+    return "".join(
+        f"--fps-table {shlex.quote(path)}"
+        for key, path in import_inputs(wildcards).items()
+        if key == "fps_table"
+    )
 
 
 def settings(make):
@@ -149,8 +234,7 @@ def asked(wildcards, key, theirs):
             expected=f"at least one of {', '.join(theirs)}",
             do=f"add it to {key}, or ask for another table",
         )
-        print(f"mktn: {error}", file=sys.stderr)
-        sys.exit(2)
+        stop(error)
     return found
 
 
