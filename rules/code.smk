@@ -14,7 +14,17 @@ LOADING = [
 ]
 STEP_CODE = {
     "synthesize": ["datasets/synthetic"],
-    "download": ["datasets/download.py"],
+    "download": [
+        f"datasets/{name}.py"
+        for name in (
+            "download",
+            "registry",
+            "fetch",
+            "transfer",
+            "http_client",
+            "source_lock",
+        )
+    ],
     "pairs": [
         f"datasets/{name}.py"
         for name in ("pairs", "annotations", "activitynet", "charades", "tacos")
