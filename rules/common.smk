@@ -5,6 +5,7 @@ import shlex
 import sys
 
 from mktn.config import check, for_dataset, with_numbers
+from mktn.datasets.registry import read_registry
 from mktn.errors import UserError
 from mktn.models.variants import BLIND, VARIANTS
 from mktn.report.layouts import TABLES
@@ -27,6 +28,8 @@ PUBLISHED_PATHS = {
     "weights": "weights of the backbone, as published",
 }
 SOURCE = config["source"]
+REGISTRY = config["registry"] or f"{REPOSITORY}/workflow/sources.tsv"
+MIRROR = f"--mirror {shlex.quote(config['mirror'])}" if config["mirror"] else ""
 RESULTS = config["results"]
 DATASETS = config["datasets"]
 DATA = f"data/{SOURCE}"
@@ -78,31 +81,44 @@ def stop(error):
     sys.exit(2)
 
 
+def mirrored(given, where, what):
+    """A file of the mirror, plain or .gz; without a mirror, where its download puts it.
+
+    Absolute paths are nobody's but the user's. `where` in the configuration it is named, and
+    `what` it should be, are for the user who named one that is not there.
+    """
+    path = os.path.join(config["mirror"] or "", given)
+    if config["mirror"] is None and not os.path.isabs(given):
+        name = next((f.name for f in read_registry(REGISTRY) if f.path == given), None)
+        if name is not None:
+            return f"{DATA}/files/{name}/{given}"
+    for form in (path, f"{path}.gz"):
+        if os.path.exists(form):
+            return form
+    stop(
+        UserError(
+            "file is missing",
+            where=path,
+            expected=f"{what}, as {where} names it",
+            do="put it there or name another; `mktn download --list` says where files come from",
+        )
+    )
+
+
 def published_path(dataset, key):
-    """A file or folder of the section `published`, in the mirror unless it is absolute."""
+    """What the section `published` names, a file or folder of the mirror."""
+    where = f"per_dataset.{dataset}.published.{key}"
     given = of(dataset, "published", key)
-    where = f"configuration, per_dataset.{dataset}.published.{key}"
     if given is None:
         stop(
             UserError(
                 "path is missing",
-                where=where,
+                where=f"configuration, {where}",
                 expected=PUBLISHED_PATHS[key],
-                do="`mktn download --list` names the files and where they come from",
+                do="name it there; docs/data.md says what there is",
             )
         )
-    path = os.path.join(config["mirror"] or "", given)
-    path = next((p for p in (path, f"{path}.gz") if os.path.exists(p)), None)
-    if path is None:
-        stop(
-            UserError(
-                "file is missing",
-                where=os.path.join(config["mirror"] or "", given),
-                expected=PUBLISHED_PATHS[key],
-                do=f"put it there, or name another as {where.split(', ')[1]}",
-            )
-        )
-    return path
+    return mirrored(given, where, PUBLISHED_PATHS[key])
 
 
 def extraction_inputs(wildcards):
@@ -165,9 +181,11 @@ def threaded():
 
 
 def word_vectors(wildcards):
-    """`trained`, or the file of published vectors, in the mirror unless the path is absolute."""
+    """The file of published vectors, in the mirror unless the path is absolute, or nothing."""
     given = of(wildcards.dataset, "word_vectors")
-    return given if given == "trained" else os.path.join(config["mirror"], given)
+    if given == "trained":
+        return []
+    return mirrored(given, "word_vectors", "a file of word vectors")
 
 
 def training_settings(variant):
