@@ -188,6 +188,16 @@ def word_vectors(wildcards):
     return mirrored(given, "word_vectors", "a file of word vectors")
 
 
+def published_skipthought(wildcards):
+    """The folder of the published encoders, where they are asked for."""
+    if of(wildcards.dataset, "text", "sentence") != "published":
+        return []
+    what = "the folder of the published encoders"
+    return mirrored(
+        of(wildcards.dataset, "published_skipthought"), "published_skipthought", what
+    )
+
+
 def training_settings(variant):
     """What `mktn train` of a variant is told."""
 

@@ -80,6 +80,8 @@ else:
 rule extract_text:
     input:
         pairs=f"{DATA}/pairs/{{dataset}}/pairs.parquet",
+        word_vectors=word_vectors,
+        skipthought=published_skipthought,
     output:
         store=directory(f"{DATA}/text/{{dataset}}.zarr"),
         models=directory(f"{DATA}/text_models/{{dataset}}"),
@@ -94,10 +96,18 @@ rule extract_text:
         mem_mb=4000,
         runtime=60,
     params:
-        word_vectors=word_vectors,
+        word_vectors=lambda w, input: input.get("word_vectors") or "trained",
+        published=lambda w, input: (
+            f"--published {shlex.quote(input.skipthought)}"
+            if input.get("skipthought")
+            else ""
+        ),
+        # Beside the models of all data sets: each large file is read once for them.
+        cache=f"{DATA}/text_models/word_vectors",
         settings=settings(lambda w: {**seeded(), **threaded(), **of(w.dataset, "text")}),
         code=code("extract_text"),
     shell:
         "mktn extract-text --pairs {input.pairs} --word-vectors {params.word_vectors:q}"
+        " {params.published} --cache {params.cache}"
         " --models {output.models} --out {output.store}"
         " --settings {params.settings:q} > {log} 2>&1"

@@ -55,11 +55,11 @@ else:
             registry=REGISTRY,
         output:
             f"{DATA}/files/{{name}}/{{path}}",
+        log:
+            f"logs/{SOURCE}/download_file/{{name}}-{{path}}.log",
         wildcard_constraints:
             name="[a-z0-9_.-]+",
             path=".+",
-        log:
-            f"logs/{SOURCE}/download_file/{{name}}-{{path}}.log",
         conda:
             "../envs/mktn.yaml"
         threads: 1

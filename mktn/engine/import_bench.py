@@ -123,6 +123,16 @@ def command(folder: Path, dimension: int) -> None:
         raise UserError("the import failed", found=said.getvalue()[-400:])
 
 
+def summary(row: dict[str, Any]) -> str:
+    """A row in words."""
+    return (
+        f"import of {row['input_mb']:.0f} MB ({row['videos']} videos of "
+        f"{row['dimension']}, {row['compression']}): {row['mb_per_s']:.0f} MB/s, "
+        f"{row['ratio_to_h5py']:.2f} x plain h5py ({row['h5py_mb_per_s']:.0f} MB/s); "
+        f"peak {row['peak_mb']:.0f} MB, of which {row['before_mb']:.0f} before it began"
+    )
+
+
 def run(settings: ImportBenchSettings) -> Iterator[dict[str, Any]]:
     """One row: medians of the repeats, of which each reads plainly and then imports."""
     with tempfile.TemporaryDirectory(prefix="mktn-import-", dir=settings.folder) as name:
