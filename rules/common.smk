@@ -3,6 +3,7 @@ import json
 import os
 import shlex
 import sys
+from pathlib import Path
 
 from mktn.config import check, for_dataset, with_numbers
 from mktn.datasets.registry import read_registry
@@ -89,7 +90,9 @@ def mirrored(given, where, what):
     """
     path = os.path.join(config["mirror"] or "", given)
     if config["mirror"] is None and not os.path.isabs(given):
-        name = next((f.name for f in read_registry(REGISTRY) if f.path == given), None)
+        name = next(
+            (f.name for f in read_registry(Path(REGISTRY)) if f.path == given), None
+        )
         if name is not None:
             return f"{DATA}/files/{name}/{given}"
     for form in (path, f"{path}.gz"):
