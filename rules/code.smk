@@ -54,7 +54,11 @@ STEP_CODE = {
         for name in (
             "text",
             "text_store",
+            "word_vectors",
+            "known_words",
             "glove",
+            "glove_cache",
+            "glove_training",
             "skipthought",
             "skipthought_training",
         )

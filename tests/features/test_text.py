@@ -12,6 +12,7 @@ from mktn.errors import UserError
 from mktn.features import glove
 from mktn.features.skipthought import SkipThought
 from mktn.features.text import TextStore
+from mktn.features.word_vectors import RULE, seeded
 
 SENTENCES = [
     ("train", "a", "A person opens the door."),
@@ -66,16 +67,28 @@ def test_word_vectors_of_a_file(tmp_path: Path, pairs: pl.DataFrame, capsys) -> 
     assert store.offsets.tolist() == [0, 4, 8, 9, 10, 14]  # at most four, at least one
     expected = vectors[[words.index(w) for w in ("a", "person", "opens", "the")]]
     np.testing.assert_array_equal(store.words(0), expected)
-    assert not store.words(2).any()  # unknown
+    unknown = store.words(2)[0]  # "zebra": its own direction, as long as the others are
+    np.testing.assert_array_equal(
+        unknown, seeded("zebra", 3, float(np.median(np.linalg.norm(vectors, axis=1))))
+    )
     assert not store.words(3).any()  # no word at all
     assert store.sentences.shape == (5, 5)
-    assert store.attributes["unknown_tokens"] == 2
-    assert store.attributes["unknown_words"] == ["", "zebra"]
-    assert "2 unknown words of 2 kinds: (no word), zebra" in capsys.readouterr().out
+    assert store.attributes["unknown_tokens"] == 1
+    assert store.attributes["unknown_words"] == ["zebra"]
+    assert store.attributes["out_of_vocabulary"] == RULE
+    train = store.attributes["coverage"]["train"]
+    assert train["types"]["count"] == 7
+    assert train["tokens"] == {
+        "count": 9, "exact": 88.89, "possessive": 0, "parts": 0, "seeded": 11.11
+    }  # fmt: skip
+    assert store.attributes["coverage"]["val"]["tokens"]["count"] == 0
+    printed = capsys.readouterr().out
+    assert "train: exact 85.71 / 88.89, possessive 0.00 / 0.00" in printed
+    assert "1 unknown words of 1 kinds: zebra" in printed
     padded, mask = store.padded_words(np.array([4, 2]))
     assert mask.tolist() == [[True] * 4, [True, False, False, False]]
     np.testing.assert_array_equal(padded[0], store.words(4))
-    assert not padded[1].any()
+    np.testing.assert_array_equal(padded[1], [unknown, *np.zeros((3, 3))])
 
 
 def test_trained_vectors_know_the_training_captions_only(
