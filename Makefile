@@ -28,6 +28,7 @@ tables: $(READY) ## Tables 3 to 7 and results/tables.md, all on one page
 bench: $(READY) ## results/bench/*.csv: what multi-pair batches save, and the similarities' memory
 	$(BIN)/mktn bench multipair --out results/bench/multipair.csv
 	$(BIN)/mktn bench similarity --out results/bench/similarity.csv
+	$(BIN)/mktn bench words --out results/bench/words.csv
 
 test: $(READY) ## the test suite
 	$(BIN)/python -m pytest

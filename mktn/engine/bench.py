@@ -1,4 +1,4 @@
-"""`mktn bench`: what multi-pair batches save, and what one step's similarities need."""
+"""`mktn bench`: what multi-pair batches save, what similarities need, how word vectors read."""
 
 import argparse
 import csv
@@ -20,10 +20,10 @@ from mktn.files import write_text
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `mktn bench`."""
-    parser.add_argument("what", choices=("multipair", "similarity"))
+    parser.add_argument("what", choices=("multipair", "similarity", "words"))
     parser.add_argument("--out", required=True, type=Path, help="output: csv")
     parser.add_argument(
-        "--settings", help="JSON or a file: MultipairSettings or SimilaritySettings"
+        "--settings", help="JSON or a file: Multipair-, Similarity- or WordsSettings"
     )
 
 
@@ -36,6 +36,19 @@ def run(arguments: argparse.Namespace) -> None:
             print(
                 f"{row['similarity']:>5}: {row['peak_mb']:7.1f} MB beyond inputs and gradients, "
                 f"{row['seconds']:.2f} s; all scores at once: {row['whole_tensor_mb']:.0f} MB"
+            )
+    elif arguments.what == "words":
+        from mktn.features.words_bench import WordsSettings
+        from mktn.features.words_bench import run as words
+
+        rows = []
+        for row in words(fill(WordsSettings, given)):
+            rows.append(row)
+            print(
+                f"{row['pass']:>5}: {row['file_mb']:.0f} MB in {row['seconds']:.2f} s, "
+                f"{row['mb_per_s']:.0f} MB/s, at most {row['peak_rss_mb']:.0f} MB of memory; "
+                f"{row['found']} words of {row['lines']}",
+                flush=True,
             )
     else:
         settings = fill(MultipairSettings, given)

@@ -8,10 +8,11 @@ import hashlib
 import io
 import zipfile
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from mktn.errors import UserError
 from mktn.files import written_beside
 
 BLOCK_BYTES = 1 << 20  # read at once
-NORM_WORDS = 10_000  # the first words of a file, the most frequent ones: they give its norm
+NORM_WORDS = 1_000  # the first words of a file, the most frequent ones: they give its norm
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def scan(path: str | Path, vocabulary: Collection[str]) -> GloveWords:
     vectors: list[np.ndarray] = []
     norms: list[float] = []
     try:
-        with _open_lines(path) as (lines, sha256):
+        with _open_lines(path) as (lines, hexdigest):
             for word, vector in _vectors(lines, wanted, path):
                 if len(norms) < NORM_WORDS:
                     norms.append(float(np.linalg.norm(vector)))
@@ -64,13 +65,13 @@ def scan(path: str | Path, vocabulary: Collection[str]) -> GloveWords:
                     wanted.discard(word)
                     words.append(word)
                     vectors.append(vector)
-        digest = sha256.hexdigest()
+            sha256 = hexdigest()
     except (OSError, EOFError, UnicodeDecodeError, zipfile.BadZipFile) as error:
         raise UserError("word vectors cannot be read", where=path, found=error) from error
     if not norms:
         raise UserError("word vectors cannot be read", where=path, found="an empty file")
     table = np.stack(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)
-    return GloveWords(words, table, float(np.median(norms)), digest)
+    return GloveWords(words, table, float(np.median(norms)), sha256)
 
 
 def save(path: str | Path, words: Sequence[str], vectors: np.ndarray) -> None:
@@ -153,30 +154,29 @@ def _parsed(line: bytes, dimension: int, where: str) -> tuple[str, np.ndarray]:
 class _Hashed(io.RawIOBase):
     """A file whose bytes are hashed as they are read, so that naming it takes no second pass."""
 
-    def __init__(self, raw: io.RawIOBase) -> None:
+    def __init__(self, raw: io.FileIO) -> None:
         self._raw = raw
         self.sha256 = hashlib.sha256()
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray | memoryview) -> int | None:  # type: ignore[override]
+    def readinto(self, buffer: Any) -> int:
         count = self._raw.readinto(buffer)
-        if count:
-            self.sha256.update(memoryview(buffer)[:count])
+        self.sha256.update(memoryview(buffer)[:count])
         return count
 
 
 @contextlib.contextmanager
-def _open_lines(path: Path) -> Iterator[tuple[Iterable[bytes], "hashlib._Hash"]]:
-    """Lines of a text file or of the only text file in a zip, and the hash of `path`.
+def _open_lines(path: Path) -> Iterator[tuple[Iterable[bytes], Callable[[], str]]]:
+    """Lines of a text file or of the only text file in a zip, and what gives the hash of `path`.
 
     Only a line feed ends a line. The hash of a text file is whole when its lines are read.
     """
     if path.suffix != ".zip":
         with path.open("rb", buffering=0) as raw:
             hashed = _Hashed(raw)
-            yield io.BufferedReader(hashed, BLOCK_BYTES), hashed.sha256
+            yield io.BufferedReader(hashed, BLOCK_BYTES), hashed.sha256.hexdigest
         return
     with path.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256")
@@ -185,4 +185,4 @@ def _open_lines(path: Path) -> Iterator[tuple[Iterable[bytes], "hashlib._Hash"]]
         if len(names) != 1:
             raise UserError("zip without its one .txt", where=path, found=names or "no .txt")
         with archive.open(names[0]) as member:
-            yield io.BufferedReader(member, BLOCK_BYTES), sha256  # type: ignore[type-var]
+            yield io.BufferedReader(member, BLOCK_BYTES), sha256.hexdigest  # type: ignore[type-var]
