@@ -60,6 +60,8 @@ STEP_CODE = {
             "glove_cache",
             "glove_training",
             "skipthought",
+            "skipthought_published",
+            "pickled_rows",
             "skipthought_training",
         )
     ],

@@ -22,7 +22,8 @@ from mktn.features import known_words, skipthought_training
 from mktn.features.glove_training import GloveSettings
 from mktn.features.known_words import TRAINED, reporter
 from mktn.features.pairs_file import read_pairs_file
-from mktn.features.skipthought import PUBLISHED_FILES, SkipThought
+from mktn.features.skipthought import SkipThought
+from mktn.features.skipthought_published import PUBLISHED_FILES
 from mktn.features.skipthought_training import SkipThoughtSettings
 from mktn.features.text_store import FORMAT, TextStore, pair_ids_sha256
 from mktn.features.word_vectors import RULE, coverage_by_split, look_up, most_common, summary
