@@ -46,7 +46,8 @@ def run(arguments: argparse.Namespace) -> None:
             rows.append(row)
             print(
                 f"{row['pass']:>5}: {row['file_mb']:.0f} MB in {row['seconds']:.2f} s, "
-                f"{row['mb_per_s']:.0f} MB/s, at most {row['peak_rss_mb']:.0f} MB of memory; "
+                + (f"{row['mb_per_s']:.0f} MB/s, " if row["mb_per_s"] else "from the cache, ")
+                + f"at most {row['peak_rss_mb']:.0f} MB of memory; "
                 f"{row['found']} words of {row['lines']}",
                 flush=True,
             )

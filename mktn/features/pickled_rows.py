@@ -6,6 +6,7 @@ numbers stand in the file one row after the other, each behind the opcode of a b
 that their places can be found and the rest of the pickle, which could run code, is left alone.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,13 +36,14 @@ class PickledRows:
                 raise self._refused(f"{dtype} {shape}", "a list of arrays")
             self.shape = (shape[0], width)
             self._offsets = self._places(stream.tell())
-        self._bytes = np.memmap(self.path, dtype=np.uint8, mode="r")
+        # Not a memory map: the system maps the neighbours of each row that is touched.
+        self._file = self.path.open("rb", buffering=0)
 
     def __getitem__(self, rows: Sequence[int]) -> np.ndarray:
         size = 4 * self.shape[1]
-        starts = self._offsets[np.asarray(rows, dtype=np.int64)]
-        found = [self._bytes[start : start + size] for start in starts]
-        return np.stack(found).view("<f4") if found else np.zeros((0, self.shape[1]), "<f4")
+        starts = self._offsets[np.asarray(rows, dtype=np.int64)].tolist()
+        found = b"".join(os.pread(self._file.fileno(), size, start) for start in starts)
+        return np.frombuffer(found, "<f4").reshape(len(starts), self.shape[1])
 
     def _places(self, first: int) -> np.ndarray:
         """Where the numbers of each row begin, (rows,) int64."""

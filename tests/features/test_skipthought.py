@@ -1,8 +1,5 @@
 """Skip-thought: the published layout against a loop, and an encoder trained here."""
 
-import os
-import struct
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +7,6 @@ import pytest
 import torch
 
 from mktn.errors import UserError
-from mktn.features.pickled_rows import PickledRows
 from mktn.features.skipthought import SkipThought
 from mktn.features.skipthought_training import (
     IGNORED,
@@ -18,76 +14,10 @@ from mktn.features.skipthought_training import (
     SkipThoughtSettings,
     train,
 )
+from tests.features.published_skipthought import WORDS, published_model
 
 WIDTH, UNI, BI = 5, 6, 3
-WORDS = ["<eos>", "UNK", "person", "opens", "door", "ü"]
 SENTENCES = [["person", "opens", "door"], ["zebra"], [], ["door", "door", "person", "ü"]]
-
-
-def gru_arrays(rng: np.random.Generator, prefix: str, width: int, n: int) -> dict[str, np.ndarray]:
-    shapes = {"W": (width, 2 * n), "b": (2 * n,), "U": (n, 2 * n),
-              "Wx": (width, n), "bx": (n,), "Ux": (n, n)}  # fmt: skip
-    scale = 1.0 if n < 100 else 0.05  # states neither vanish nor saturate
-    return {
-        f"{prefix}_{key}": (scale * rng.standard_normal(shape, dtype="f4"))
-        for key, shape in shapes.items()
-    }
-
-
-def pickled(path: Path, table: np.ndarray, shapes: Sequence[str] = ("flat", "row")) -> None:
-    """Write a table as NumPy under Python 2 did when it was given a list of separate arrays.
-
-    The opcodes are those of cPickle, protocol 2: a list filled a thousand rows at a time, each
-    row an empty array and then its state, with the shape (E,) or (1, E) and a byte string.
-    """
-    length = struct.pack("<i", len(table))
-    out = [
-        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\nq\x01cnumpy\nndarray\nq\x02K\x00\x85U\x01b",
-        b"\x87Rq\x03(K\x01J", length, b"\x85cnumpy\ndtype\nq\x04U\x02O8K\x00K\x01\x87Rq\x05",
-        b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK?tb\x89]q\x06",
-    ]  # fmt: skip
-    kind = (
-        b"h\x04U\x02f4K\x00K\x01\x87Rq\x07(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
-    )
-    width = table.shape[1]
-    number = b"K" + bytes([width]) if width < 256 else b"M" + struct.pack("<H", width)
-    data_length = struct.pack("<i", 4 * width)
-    for row, values in enumerate(table):
-        shape = (
-            number + b"\x85"
-            if shapes[row % len(shapes)] == "flat"
-            else b"K\x01" + number + b"\x86"
-        )
-        out += [
-            b"(" if row % 1000 == 0 else b"",
-            b"h\x01h\x02K\x00\x85U\x01b\x87Rr", struct.pack("<i", 1000 + row), b"(K\x01", shape,
-            kind if row == 0 else b"h\x07", b"\x89T", data_length, values.astype("<f4").tobytes(), b"tb",
-            b"e" if row % 1000 == 999 or row == len(table) - 1 else b"",
-        ]  # fmt: skip
-    with path.open("wb") as stream:
-        header = {"descr": "|O", "fortran_order": False, "shape": (len(table),)}
-        np.lib.format.write_array_header_1_0(stream, header)
-        stream.write(b"".join(out) + b"tb.")
-
-
-def published_model(
-    folder: Path,
-    width: int,
-    uni: int,
-    bi: int,
-    words: Sequence[str] = WORDS,
-    as_published: bool = False,
-) -> Path:
-    """Random encoders in the published layout, their tables pickled if `as_published`."""
-    rng = np.random.default_rng(0)
-    np.savez(folder / "uni_skip.npz", **gru_arrays(rng, "encoder", width, uni), Wemb=np.zeros(3))
-    both = gru_arrays(rng, "encoder", width, bi) | gru_arrays(rng, "encoder_r", width, bi)
-    np.savez(folder / "bi_skip.npz", **both)
-    for name in ("utable", "btable"):
-        table = rng.standard_normal((len(words), width)).astype("f4")
-        (pickled if as_published else np.save)(folder / f"{name}.npy", table)
-    (folder / "dictionary.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
-    return folder
 
 
 @pytest.fixture
@@ -137,58 +67,6 @@ def test_missing_and_broken_published_files_are_named(published: Path) -> None:
     (published / "bi_skip.npz").unlink()
     with pytest.raises(UserError, match=r"bi_skip\.npz: skip-thought model is missing"):
         SkipThought.load(published)
-
-
-def test_the_pickled_tables_of_the_authors_are_read_without_unpickling(tmp_path: Path) -> None:
-    table = np.random.default_rng(1).standard_normal((2345, 620)).astype("f4")
-    path = tmp_path / "utable.npy"
-    pickled(path, table)
-    # What the test writes is what NumPy reads such files as; only here is anything unpickled.
-    unpickled = np.load(path, allow_pickle=True, encoding="latin1")
-    assert {row.shape for row in unpickled} == {(620,), (1, 620)}
-    np.testing.assert_array_equal(np.stack([row.reshape(620) for row in unpickled]), table)
-    rows = PickledRows(path, 620)
-    assert rows.shape == table.shape
-    np.testing.assert_array_equal(
-        rows[[0, 2344, 999, 1000, 7, 7]], table[[0, 2344, 999, 1000, 7, 7]]
-    )
-    assert rows[[3]].dtype == np.float32
-    assert rows[[]].shape == (0, 620)
-
-
-def test_pickled_tables_that_are_something_else_are_refused(tmp_path: Path) -> None:
-    table = np.ones((40, 300), "f4")
-    path = tmp_path / "utable.npy"
-    pickled(path, table)
-    whole = path.read_bytes()
-    with pytest.raises(UserError, match=r"utable\.npy.*row 0 of 40 .*620 numbers of 4 bytes"):
-        PickledRows(path, 620)
-    for length, message in (
-        (-1, "row 40 is cut short"),
-        (-500, "row 40"),
-        (-5000, "row 3. of 40"),
-    ):
-        path.write_bytes(whole[:length])
-        with pytest.raises(UserError, match=message):
-            PickledRows(path, 300)
-    path.write_bytes(whole.replace(b"U\x01<", b"U\x01>"))
-    with pytest.raises(UserError, match="expected little-endian float32"):
-        PickledRows(path, 300)
-    # A pickle that would run a command is looked at and never run.
-    np.save(path, np.array([Evil(tmp_path / "ran")], dtype=object), allow_pickle=True)
-    with pytest.raises(UserError, match="row 0 of 1"):
-        PickledRows(path, 300)
-    assert not (tmp_path / "ran").exists()
-
-
-class Evil:
-    """Makes a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, (str(self.path),)
 
 
 def test_the_full_width_encoders_against_the_loop(tmp_path: Path) -> None:
