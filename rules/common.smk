@@ -82,7 +82,19 @@ def threaded():
 def word_vectors(wildcards):
     """`trained`, or the file of published vectors, in the mirror unless the path is absolute."""
     given = of(wildcards.dataset, "word_vectors")
-    return given if given == "trained" else os.path.join(config["mirror"], given)
+    return given if given == "trained" else in_mirror(given)
+
+
+def published_skipthought(wildcards):
+    """The option that names the published encoders, where they are asked for."""
+    if of(wildcards.dataset, "text", "sentence") != "published":
+        return []
+    return ["--published", in_mirror(of(wildcards.dataset, "published_skipthought"))]
+
+
+def in_mirror(path):
+    """A path relative to the mirror; where there is none, to the working directory."""
+    return os.path.join(config["mirror"] or "", path)
 
 
 def training_settings(variant):

@@ -165,9 +165,13 @@ rule extract_text:
         runtime=60,
     params:
         word_vectors=word_vectors,
+        published=published_skipthought,
+        # Beside the models of all data sets: each large file is read once for them.
+        cache=f"{DATA}/text_models/word_vectors",
         settings=settings(lambda w: {**seeded(), **threaded(), **of(w.dataset, "text")}),
         code=code("extract_text"),
     shell:
         "mktn extract-text --pairs {input.pairs} --word-vectors {params.word_vectors:q}"
+        " {params.published:q} --cache {params.cache}"
         " --models {output.models} --out {output.store}"
         " --settings {params.settings:q} > {log} 2>&1"

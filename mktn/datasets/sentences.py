@@ -38,10 +38,10 @@ def tokens(sentence: str) -> list[str]:
     Accents are taken off and curly apostrophes straightened, so that "piñata" is "pinata" and
     "man’s" is "man's". A sentence with a letter or digit of any script has a token.
     """
-    text = sentence.lower()
-    if not text.isascii():
-        text = ACCENTS.sub("", unicodedata.normalize("NFKD", text)).translate(APOSTROPHES)
-    return TOKEN.findall(text)
+    if not sentence.isascii():
+        plain = unicodedata.normalize("NFKD", sentence)
+        sentence = ACCENTS.sub("", plain).translate(APOSTROPHES)
+    return TOKEN.findall(sentence.lower())
 
 
 def normalised(sentence: str) -> str:

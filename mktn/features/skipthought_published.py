@@ -5,6 +5,7 @@ line of `dictionary.txt`. The options beside them (`*.npz.pkl`) are pickles and 
 Shape legend: E word vector, H state of the GRU.
 """
 
+import hashlib
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,15 @@ from mktn.features.pickled_rows import PickledRows
 
 PUBLISHED_FILES = ("uni_skip.npz", "bi_skip.npz", "utable.npy", "btable.npy", "dictionary.txt")
 UNKNOWN = "UNK"
+
+
+def published_sha256(folder: Path) -> dict[str, str]:
+    """The hash of each of the files: 5 GB in all, some seconds."""
+    hashes = {}
+    for name in PUBLISHED_FILES:
+        with (folder / name).open("rb") as stream:
+            hashes[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return hashes
 
 
 def dictionary(path: Path) -> list[str]:

@@ -23,7 +23,7 @@ from mktn.features.glove_training import GloveSettings
 from mktn.features.known_words import TRAINED, reporter
 from mktn.features.pairs_file import read_pairs_file
 from mktn.features.skipthought import SkipThought
-from mktn.features.skipthought_published import PUBLISHED_FILES
+from mktn.features.skipthought_published import PUBLISHED_FILES, published_sha256
 from mktn.features.skipthought_training import SkipThoughtSettings
 from mktn.features.text_store import FORMAT, TextStore, pair_ids_sha256
 from mktn.features.word_vectors import RULE, coverage_by_split, look_up, most_common, summary
@@ -128,13 +128,16 @@ def _encoder(
     settings: TextSettings,
     published: Path | None,
     say: Callable[[str], None],
-) -> tuple[SkipThought, dict[str, str]]:
+) -> tuple[SkipThought, dict[str, object]]:
     if settings.sentence == "published":
         inside = (models / PUBLISHED_FILES[0]).is_file()
         folder = published or (models if inside else models / "skipthought")
         encoder = SkipThought.load_published(folder)
         say(f"skip-thought: {len(encoder.rows)} words, {encoder.dimension} wide, from {folder}")
-        return encoder, {"sentence_vectors": f"published skip-thought {encoder.dimension}"}
+        return encoder, {
+            "sentence_vectors": f"published skip-thought {encoder.dimension}",
+            "skipthought_sha256": published_sha256(folder),
+        }
     training = pairs.select("split", "video_id", "order").with_row_index("row")
     training = training.filter(pl.col("split") == "train").sort("order", maintain_order=True)
     videos = [
