@@ -17,7 +17,7 @@ STOP_WORDS = frozenset(_STOP_WORDS.split())
 # Of lower-case ASCII text this is [a-z0-9]+(?:'[a-z]+)?; letters of other scripts count as well.
 TOKEN = re.compile(r"[^\W_]+(?:'[^\W\d_]+)?")
 ACCENTS = re.compile("[\u0300-\u036f]")
-APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\uff07", "'"))
+APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019", "'"))
 CLITIC = re.compile(r"(.+?)(n't|'(?:s|ll|re|ve|d|m))")
 JOINED = {
     "cannot": ("can", "not"),
