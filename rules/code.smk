@@ -5,6 +5,7 @@ from mktn.provenance import code_sha256
 STORES = ["store", "writers", "sharded", "journal"]
 CLIPS = ["video", "c3d", "i3d", "backbones", "preprocessing", *STORES]
 LOADING = [
+    "datasets/sentences.py",
     "grouping/batch.py",
     "grouping/loader.py",
     "features/store.py",
@@ -17,7 +18,14 @@ STEP_CODE = {
     "download": ["datasets/download.py"],
     "pairs": [
         f"datasets/{name}.py"
-        for name in ("pairs", "annotations", "activitynet", "charades", "tacos")
+        for name in (
+            "pairs",
+            "annotations",
+            "sentences",
+            "activitynet",
+            "charades",
+            "tacos",
+        )
     ],
     "simulate": [
         *(
@@ -50,20 +58,28 @@ STEP_CODE = {
     "extract_video": [f"features/{name}.py" for name in (*CLIPS, "extract")],
     "resample": [f"features/{name}.py" for name in ("resample", *STORES)],
     "extract_text": [
-        f"features/{name}.py"
-        for name in (
-            "text",
-            "text_store",
-            "word_vectors",
-            "known_words",
-            "glove",
-            "glove_cache",
-            "glove_training",
-            "skipthought",
-            "skipthought_published",
-            "pickled_rows",
-            "skipthought_training",
-        )
+        "datasets/sentences.py",
+        *(
+            f"features/{name}.py"
+            for name in (
+                "text",
+                "text_store",
+                "word_vectors",
+                "known_words",
+                "glove",
+                "glove_cache",
+                "glove_training",
+                "skipthought",
+                "skipthought_published",
+                "pickled_rows",
+                "skipthought_training",
+            )
+        ),
+    ],
+    "relate": [
+        "grouping/relations.py",
+        "datasets/sentences.py",
+        "features/text_store.py",
     ],
     "relate": [
         "grouping/relations.py",
