@@ -81,11 +81,6 @@ STEP_CODE = {
         "datasets/sentences.py",
         "features/text_store.py",
     ],
-    "relate": [
-        "grouping/relations.py",
-        "datasets/sentences.py",
-        "features/text_store.py",
-    ],
     "group": ["grouping/groups.py"],
     "train": [
         *LOADING,

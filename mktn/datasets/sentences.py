@@ -13,7 +13,6 @@ man woman boy girl someone they're he's she's it's person's
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 
-
 # Of lower-case ASCII text this is [a-z0-9]+(?:'[a-z]+)?; letters of other scripts count as well.
 TOKEN = re.compile(r"[^\W_]+(?:'[^\W\d_]+)?")
 ACCENTS = re.compile("[\u0300-\u036f]")
