@@ -5,6 +5,7 @@ from mktn.provenance import code_sha256
 STORES = ["store", "writers", "sharded", "journal"]
 CLIPS = ["video", "c3d", "i3d", "backbones", "preprocessing", *STORES]
 LOADING = [
+    "datasets/sentences.py",
     "grouping/batch.py",
     "grouping/loader.py",
     "features/store.py",
@@ -27,7 +28,14 @@ STEP_CODE = {
     ],
     "pairs": [
         f"datasets/{name}.py"
-        for name in ("pairs", "annotations", "activitynet", "charades", "tacos")
+        for name in (
+            "pairs",
+            "annotations",
+            "sentences",
+            "activitynet",
+            "charades",
+            "tacos",
+        )
     ],
     "simulate": [
         *(
@@ -73,20 +81,23 @@ STEP_CODE = {
     ],
     "resample": [f"features/{name}.py" for name in ("resample", *STORES)],
     "extract_text": [
-        f"features/{name}.py"
-        for name in (
-            "text",
-            "text_store",
-            "word_vectors",
-            "known_words",
-            "glove",
-            "glove_cache",
-            "glove_training",
-            "skipthought",
-            "skipthought_published",
-            "pickled_rows",
-            "skipthought_training",
-        )
+        "datasets/sentences.py",
+        *(
+            f"features/{name}.py"
+            for name in (
+                "text",
+                "text_store",
+                "word_vectors",
+                "known_words",
+                "glove",
+                "glove_cache",
+                "glove_training",
+                "skipthought",
+                "skipthought_published",
+                "pickled_rows",
+                "skipthought_training",
+            )
+        ),
     ],
     "relate": [
         "grouping/relations.py",

@@ -102,7 +102,7 @@ rule extract_text:
             if input.get("skipthought")
             else ""
         ),
-        # Beside the models of all data sets: each large file is read once for them.
+        # Not in the models, which are emptied before the rule runs; data sets share it.
         cache=f"{DATA}/text_models/word_vectors",
         settings=settings(lambda w: {**seeded(), **threaded(), **of(w.dataset, "text")}),
         code=code("extract_text"),
