@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pairs": ("mktn.datasets.pairs", "annotation files to pairs.parquet and rejected.parquet"),
     "pretrain": ("mktn.features.pretrain", "train a narrow video backbone on labelled clips"),
     "extract-video": ("mktn.features.extract", "videos to clip features, one Zarr part"),
+    "import-features": ("mktn.features.importers", "published feature files to one Zarr part"),
     "resample": (
         "mktn.features.resample",
         "clip features to T frames a video, what training reads",

@@ -48,6 +48,19 @@ STEP_CODE = {
         )
     ],
     "extract_video": [f"features/{name}.py" for name in (*CLIPS, "extract")],
+    "import_features": [
+        f"features/{name}.py"
+        for name in (
+            *STORES,
+            "importers",
+            "feature_source",
+            "feature_files",
+            "published",
+            "clip_times",
+            "pairs_file",
+            "resample",
+        )
+    ],
     "resample": [f"features/{name}.py" for name in ("resample", *STORES)],
     "extract_text": [
         f"features/{name}.py"
