@@ -1,4 +1,4 @@
-"""`mktn bench`: what multi-pair batches save, and what one step's similarities need."""
+"""`mktn bench`: what multi-pair batches save, what one step's similarities need, the import."""
 
 import argparse
 import csv
@@ -10,6 +10,8 @@ from typing import Any
 import torch
 
 from mktn.config import fill, read_settings
+from mktn.engine.import_bench import ImportBenchSettings
+from mktn.engine.import_bench import run as import_features
 from mktn.engine.multipair_bench import MultipairSettings
 from mktn.engine.multipair_bench import run as multipair
 from mktn.engine.predict import choose_device
@@ -20,10 +22,11 @@ from mktn.files import write_text
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `mktn bench`."""
-    parser.add_argument("what", choices=("multipair", "similarity"))
+    parser.add_argument("what", choices=("multipair", "similarity", "import"))
     parser.add_argument("--out", required=True, type=Path, help="output: csv")
     parser.add_argument(
-        "--settings", help="JSON or a file: MultipairSettings or SimilaritySettings"
+        "--settings",
+        help="JSON or a file: MultipairSettings, SimilaritySettings or ImportBenchSettings",
     )
 
 
@@ -36,6 +39,15 @@ def run(arguments: argparse.Namespace) -> None:
             print(
                 f"{row['similarity']:>5}: {row['peak_mb']:7.1f} MB beyond inputs and gradients, "
                 f"{row['seconds']:.2f} s; all scores at once: {row['whole_tensor_mb']:.0f} MB"
+            )
+    elif arguments.what == "import":
+        rows = list(import_features(fill(ImportBenchSettings, given)))
+        for row in rows:
+            print(
+                f"import of {row['input_mb']:.0f} MB ({row['videos']} videos of "
+                f"{row['dimension']}, {row['compression']}): {row['mb_per_s']:.0f} MB/s, "
+                f"{row['ratio_to_h5py']:.2f} x plain h5py ({row['h5py_mb_per_s']:.0f} MB/s); "
+                f"peak {row['peak_mb']:.0f} MB, of which {row['before_mb']:.0f} before it began"
             )
     else:
         settings = fill(MultipairSettings, given)

@@ -98,7 +98,8 @@ def refuse_wrong_rate(
     stated = float(np.median([times[name].rows_per_s for name in names]))
     fps = float(np.median([times[n].frames_of(rows[n]) / durations_s[n] for n in names]))
     one = times[names[0]]
-    ratio = float(np.median([t.fps for t in times.values()])) / fps
+    stated_fps = float(np.median([times[name].fps for name in names]))
+    ratio = stated_fps / fps
     # A stride is a number of frames: it is no explanation when it is not near a whole one.
     stride = max(1, round(one.stride * ratio))
     fits = abs(stride / (one.stride * ratio) - 1) <= TOLERANCE and stride != one.stride
@@ -109,7 +110,7 @@ def refuse_wrong_rate(
         where=where,
         found=f"{found:.3f} rows/s (the median of {len(names)} videos; {wrong} are off by more "
         f"than {TOLERANCE:.0%})",
-        expected=f"{stated:.3f} rows/s (stride {one.stride} at {one.fps:g} fps, clip {one.clip})",
+        expected=f"{stated:.3f} rows/s (clip {one.clip}, stride {one.stride}, {stated_fps:g} fps)",
         do=f"about {fps:.3g} fps{also} would fit: state what the features were made with, or "
         "fit: duration",
     )

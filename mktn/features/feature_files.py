@@ -60,7 +60,7 @@ class FeatureFile(Protocol):
         """The values, some rows at a time, in the order of the rows. Raises FeatureError."""
 
     def places(self) -> list[str]:
-        """The first few names of the file, for a message."""
+        """The first few names of the file; [""] when its content has none."""
 
     def close(self) -> None: ...
 
@@ -133,6 +133,8 @@ class NpyFile:
         try:
             self._array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
+            if "Python objects" in str(error):
+                raise FeatureError("dtype object: pickled, and not read") from error
             raise FeatureError(f"not a whole npy file ({_line(error)})") from error
 
     def header(self, place: str) -> Header:

@@ -51,6 +51,7 @@ class FeatureSource:
                     "feature file cannot be opened", where=path, found=error,
                     expected=self.kind, do="download it again, or state --format",
                 ) from error  # fmt: skip
+            self.one_video = self.one_video or self._file.places() == [""]
 
     def file_of(self, video_id: str) -> Path | None:
         """The file that is to hold a video; None when the only file is of another."""

@@ -192,7 +192,10 @@ def import_part(
     writer = PartWriter(
         out, part, settings.dimension, rows * columns, settings.dimension if rows else 0,
         settings.compressor, attributes, resumable="shards",
-        identity={"videos": hashlib.sha256(json.dumps(videos).encode()).hexdigest()},
+        identity={
+            "videos": hashlib.sha256(json.dumps(videos).encode()).hexdigest(),
+            "strip": settings.strip,
+        },
     )  # fmt: skip
     cut, began = 0, time.perf_counter()
     with writer, tqdm(video_ids, desc="import", unit="video", disable=None) as bar:
