@@ -47,8 +47,8 @@ class PartJournal:
             ) from error  # fmt: skip
         wanted = json.loads(json.dumps(identity))
         self.state, self.note = self._found(wanted)
-        for path in self.store.rglob("*.partial"):
-            path.unlink()  # Zarr was killed while it wrote a file beside its target
+        for path in (*self.store.rglob("*.partial"), *self.store.rglob("*.__lock")):
+            path.unlink()  # killed while Zarr or tensorstore wrote a file beside its target
         if self.state is None:
             for path in self.folder.iterdir():
                 if path.name != "lock":
