@@ -71,8 +71,10 @@ STEP_CODE = {
         for name in (
             *STORES,
             "importers",
+            "import_checks",
             "feature_source",
             "feature_files",
+            "stored_features",
             "published",
             "clip_times",
             "pairs_file",

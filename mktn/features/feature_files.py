@@ -6,63 +6,24 @@ cannot be opened at all too. Nothing is unpickled.
 """
 
 import contextlib
-import dataclasses
 import pickle
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
+from mktn.features.stored_features import FeatureError, FeatureFile, Format, Header, Missing
+
 if TYPE_CHECKING:
     import torch
 
-Format = Literal["hdf5", "npy", "npz", "pt"]
-SUFFIXES: dict[str, Format] = {
-    ".hdf5": "hdf5", ".h5": "hdf5", ".npy": "npy", ".npz": "npz", ".pt": "pt", ".pth": "pt",
-}  # fmt: skip
 SLICE_BYTES = 16 * 2**20
 # A file of tensors is mapped, and the pages that were read count as memory until it is closed.
 MAPPED_BYTES = 256 * 2**20
-
-
-class FeatureError(Exception):
-    """What is wrong with the features of one video, in a line."""
-
-
-class Missing(FeatureError):
-    """The file has nothing under this name."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Header:
-    """The shape and the dtype's name of stored features."""
-
-    shape: tuple[int, ...]
-    dtype: str
-
-    @property
-    def row_bytes(self) -> int:
-        itemsize = 2 if self.dtype == "bfloat16" else np.dtype(self.dtype).itemsize
-        return max(1, itemsize * int(np.prod(self.shape[1:])))
-
-
-class FeatureFile(Protocol):
-    """An open file. A place is a path in an HDF5 file, a key of an npz or pt, "" of an npy."""
-
-    def header(self, place: str) -> Header:
-        """What is there. Raises Missing or FeatureError."""
-
-    def slices(self, place: str) -> Iterator[np.ndarray]:
-        """The values, some rows at a time, in the order of the rows. Raises FeatureError."""
-
-    def places(self) -> list[str]:
-        """The first few names of the file; [""] when its content has none."""
-
-    def close(self) -> None: ...
 
 
 def open_file(path: Path, kind: Format) -> FeatureFile:

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from mktn.errors import UserError
-from mktn.features.feature_files import (
+from mktn.features.feature_files import open_file
+from mktn.features.published import ImportSettings
+from mktn.features.stored_features import (
     SUFFIXES,
     FeatureError,
     FeatureFile,
     Format,
     Header,
     Missing,
-    open_file,
 )
-from mktn.features.published import ImportSettings
 
 FLOATS = ("float16", "float32", "float64", "bfloat16")
 FLOAT16_MAX = float(np.finfo(np.float16).max)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from mktn.errors import UserError
-from mktn.files import write_json, written_beside
+from mktn.files import write_json, write_text, written_beside
 
 Record = dict[str, Any]  # a row of the manifest
 
@@ -73,7 +73,8 @@ class PartJournal:
         whole = 0
         while whole < len(records) and _end(records[whole]) <= rows:
             whole += 1
-        write_json({"videos": records[:whole]}, self.folder / "state.json")
+        # Not indented, which is slow: it is written again with every shard.
+        write_text(json.dumps({"videos": records[:whole]}), self.folder / "state.json")
         for path in self._tail.iterdir():
             if path.name < _name(whole):
                 path.unlink()

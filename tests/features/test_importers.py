@@ -1,10 +1,12 @@
 """Published feature files become the store that extraction makes, or are refused in a line."""
 
+import contextlib
 import gzip
 import json
+import multiprocessing
+import multiprocessing.process
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 import torch
 
 from mktn.cli import main
+from mktn.features import sharded
 from mktn.features.published import PRESETS
 from mktn.features.store import FeatureStore, ResampledStore
 from tests.features.imported import features, imported, pairs, rows_in, run
@@ -353,55 +356,60 @@ def test_parts_hold_all_videos_and_go_on_to_resampling(tmp_path: Path) -> None:
     assert store.attributes["file"] == "f.hdf5"
 
 
+def import_in_small_shards(command: list[str], said: Path) -> None:
+    sharded.SHARD_BYTES = 2**16
+    write_shard = sharded.ShardedArrays.write
+
+    def write_slowly(self: sharded.ShardedArrays) -> None:
+        time.sleep(0.03)
+        write_shard(self)
+
+    sharded.ShardedArrays.write = write_slowly  # type: ignore[method-assign]
+    with said.open("w") as stream, contextlib.redirect_stdout(stream):
+        status = main(command)
+    sys.exit(status)
+
+
 def test_a_killed_import_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     durations_s = {f"v_{i:03d}": 250.0 + i for i in range(60)}
-    rng = np.random.default_rng(0)
-    path = tmp_path / "f.hdf5"
-    values = {
-        name: rng.standard_normal((rows_in(s, 16, 8, 8.0), 32), dtype=np.float32)
-        for name, s in durations_s.items()
-    }
-    write(path, values, compression="gzip")
+    path = write(tmp_path / "f.hdf5", {n: features(rows_in(s, **CLIPS), 32) for n, s in
+                                       durations_s.items()})  # fmt: skip
     where = pairs(tmp_path, durations_s)
-    script = (
-        "import sys, time, mktn.features.sharded as sharded\n"
-        "sharded.SHARD_BYTES = 2**16\n"
-        "write = sharded.ShardedArrays.write\n"
-        "sharded.ShardedArrays.write = lambda self: (time.sleep(0.03), write(self))\n"
-        "from mktn.cli import main\n"
-        "sys.exit(main(sys.argv[1:]))"
-    )
+    settings = json.dumps({"backbone": "c3d", "dimension": 32, **CLIPS})
+    fork = multiprocessing.get_context("forkserver")
+    fork.set_forkserver_preload(["tests.features.test_importers"])
 
-    def job(out: Path) -> subprocess.Popen[str]:
-        settings = json.dumps({"backbone": "c3d", "dimension": 32, **CLIPS})
+    def job(out: Path) -> multiprocessing.process.BaseProcess:
         command = [
             "import-features", "--from", str(path), "--pairs", str(where), "--out", str(out),
             "--part", "0", "--parts", "1", "--settings", settings,
         ]  # fmt: skip
-        return subprocess.Popen(
-            [sys.executable, "-c", script, *command], stdout=subprocess.PIPE, text=True
-        )
+        process = fork.Process(target=import_in_small_shards, args=(command, tmp_path / "said"))
+        process.start()
+        return process
 
     whole, broken = tmp_path / "whole" / "part-0.zarr", tmp_path / "broken" / "part-0.zarr"
-    assert job(whole).wait() == 0
-    for shards in (1, 5, 10):
+    process = job(whole)
+    process.join()
+    assert process.exitcode == 0
+    shards = broken.parent / ".part-0.zarr.resume" / "store" / "features" / "c"
+    for count in (1, 5, 10):
         process = job(broken)
-        state = broken.parent / ".part-0.zarr.resume" / "store" / "features" / "c"
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and process.poll() is None:
-            if state.is_dir() and len(os.listdir(state)) >= shards:
+        deadline = time.monotonic() + 60
+        while process.is_alive() and time.monotonic() < deadline:
+            if shards.is_dir() and len(os.listdir(shards)) >= count:
                 break
             time.sleep(0.002)
-        assert process.poll() is None, "ended before it was killed"
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
         assert not broken.exists()
-    last = job(broken)
-    said, _ = last.communicate()
-    assert last.returncode == 0
+    process = job(broken)
+    process.join()
+    assert process.exitcode == 0
+    said = (tmp_path / "said").read_text()
     assert "going on where a job was interrupted" in said
-    resumed = int(said.split("interrupted, ")[1].split(" ")[0])
-    assert 20 < resumed < 60
+    assert 20 < int(said.split("interrupted, ")[1].split(" ")[0]) < 60
     first, second = (
         {str(p.relative_to(top)): p.read_bytes() for p in sorted(top.rglob("*")) if p.is_file()}
         for top in (whole, broken)
