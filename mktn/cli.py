@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pairs": ("mktn.datasets.pairs", "annotation files to pairs.parquet and rejected.parquet"),
     "pretrain": ("mktn.features.pretrain", "train a narrow video backbone on labelled clips"),
     "extract-video": ("mktn.features.extract", "videos to clip features, one Zarr part"),
+    "import-features": ("mktn.features.importers", "published feature files to one Zarr part"),
     "resample": (
         "mktn.features.resample",
         "clip features to T frames a video, what training reads",
@@ -26,7 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("mktn.engine.evaluate", "predictions and metrics of a trained run or a baseline"),
     "diagnose": ("mktn.engine.diagnose", "order, single queries, seen sentences, retrieval"),
     "diagnostics": ("mktn.report.diagnostics", "diagnoses of all runs as csv and Markdown"),
-    "bench": ("mktn.engine.bench", "what multi-pair batches save; memory of the similarities"),
+    "bench": ("mktn.engine.bench", "speed and memory, measured against a baseline in one run"),
     "tables": ("mktn.report.tables", "a results table from the runs' metrics and predictions"),
     "page": ("mktn.report.page", "results tables as one Markdown page"),
 }
