@@ -27,6 +27,7 @@ LAST_BIAS = {
 CODE = re.compile(
     r"GLOBAL [\w.]+|legacy \.tar format|Can only (?:create|build)[^.]*|reduce for [^.]*"
 )
+ALIGNMENT = 64  # bytes, as torch's own allocator
 COUNTER = "num_batches_tracked"  # of batch normalisation: absent from files older than torch 0.4
 
 
@@ -85,7 +86,7 @@ def count_classes(name: str, tensors: dict[str, torch.Tensor], path: Path) -> in
 
 
 def load_strictly(network: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
-    """Give the network its tensors, not copies of them: it may stand on the meta device.
+    """Give the network its tensors, not copies of aligned ones: it may stand on the meta device.
 
     Raises UserError where names or shapes are not exactly the network's.
     """
@@ -101,7 +102,10 @@ def load_strictly(network: nn.Module, tensors: dict[str, torch.Tensor], path: Pa
     if any(wrong.values()):
         found = ", ".join(f"{len(v)} {k}: {_some(v)}" for k, v in wrong.items() if v)
         raise UserError("weights do not fit", where=path, found=found)
-    network.load_state_dict(tensors, strict=True, assign=True)
+    # Kernels round differently on tensors that a file places at odd addresses, and the same
+    # weights must give the same features.
+    aligned = {n: t if t.data_ptr() % ALIGNMENT == 0 else t.clone() for n, t in tensors.items()}
+    network.load_state_dict(aligned, strict=True, assign=True)
 
 
 def _some(names: list[str]) -> str:

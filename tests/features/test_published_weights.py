@@ -140,6 +140,20 @@ def test_saved_weights_come_back_at_another_grid(tmp_path):
     assert network.features(torch.zeros(1, 3, 16, 64, 64))[1].shape == (1, 4, 64)
 
 
+def test_the_same_weights_give_the_same_bits_from_either_format(tmp_path):
+    recipe = Preprocessing(fps=8, resize=(32,), crop=32)
+    made = C3D(2, 32, 5).eval()
+    save(made, BackboneDescription("c3d", 2, 5, recipe), tmp_path / "w.safetensors")
+    torch.save(made.state_dict(), tmp_path / "w.pt")
+    mapping = json.loads((tmp_path / "w.json").read_text())
+    clip = torch.randn(1, 3, 16, 32, 32)
+    ours, _ = load(tmp_path / "w.safetensors", "c3d")
+    (tmp_path / "w.json").write_text(json.dumps({**mapping, "weights_sha256": ""}))
+    theirs, _ = load(tmp_path / "w.pt", "c3d")
+    assert torch.equal(ours(clip), made(clip))
+    assert torch.equal(theirs(clip), made(clip))
+
+
 class Old(pickle._Pickler):
     """Writes what Python 2 and torch 0.3 wrote: byte strings, and tensors by `_rebuild_tensor`."""
 
