@@ -3,7 +3,11 @@ from mktn.provenance import code_sha256
 
 # The files of the package that each step runs: what makes Snakemake run it again.
 STORES = ["store", "writers", "sharded", "journal"]
-CLIPS = ["video", "c3d", "i3d", "backbones", "preprocessing", *STORES]
+CLIPS = [
+    *("video", "preprocessing", "video_backbone", "c3d", "i3d"),
+    *("torchvision_backbones", "backbones", "published_weights", "recipes"),
+    *STORES,
+]
 LOADING = [
     "datasets/sentences.py",
     "grouping/batch.py",
