@@ -2,7 +2,11 @@
 from mktn.provenance import code_sha256
 
 # The files of the package that each step runs: what makes Snakemake run it again.
-CLIPS = ["video", "c3d", "i3d", "backbones", "preprocessing", "store", "writers"]
+CLIPS = [
+    *("video", "preprocessing", "store", "writers"),
+    *("video_backbone", "c3d", "i3d", "torchvision_backbones"),
+    *("backbones", "published_weights", "recipes"),
+]
 LOADING = [
     "grouping/batch.py",
     "grouping/loader.py",
