@@ -3,7 +3,12 @@ from mktn.provenance import code_sha256
 
 # The files of the package that each step runs: what makes Snakemake run it again.
 STORES = ["store", "writers", "sharded", "journal"]
-CLIPS = ["video", "c3d", "i3d", "backbones", "preprocessing", *STORES]
+CLIPS = [
+    *("video", "pictures", "preprocessing", *STORES),
+    *("video_backbone", "c3d", "i3d", "torchvision_backbones"),
+    *("backbones", "published_weights", "recipes"),
+]
+DECODING = ["video_files", "decoding", "decode_worker", "inference"]
 LOADING = [
     "grouping/batch.py",
     "grouping/loader.py",
@@ -32,7 +37,9 @@ STEP_CODE = {
             "labelled_clips",
         )
     ],
-    "extract_video": [f"features/{name}.py" for name in (*CLIPS, "extract")],
+    "extract_video": [
+        f"features/{name}.py" for name in (*CLIPS, *DECODING, "extract")
+    ],
     "resample": [f"features/{name}.py" for name in ("resample", *STORES)],
     "extract_text": [
         f"features/{name}.py"
