@@ -1,4 +1,4 @@
-"""The worker process of `mktn.features.decoding`. It does not need torch, and so starts quickly."""
+"""The worker process of `mktn.features.decoding`; it starts quickly, as it loads no torch."""
 
 import multiprocessing
 import multiprocessing.connection
@@ -69,7 +69,8 @@ def decode_jobs(
     try:
         while True:
             job = inbox.next_job()
-            seen, spans, error = _Counted(progress), [], ""
+            seen, error = _Counted(progress), ""
+            spans: list[tuple[float, float]] = []
             try:
                 for clip in read(job, seen):
                     if not spans:

@@ -7,16 +7,18 @@ workers there are. A worker that crashes, or makes no progress, is replaced and 
 once more; then the video is given up, and the others go on.
 """
 
+import contextlib
 import dataclasses
 import multiprocessing
 import multiprocessing.connection
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
+from mktn.errors import UserError
 from mktn.features.decode_worker import decode_jobs
 from mktn.features.video import Clip, Decoded, VideoError
 
@@ -34,7 +36,7 @@ class ClipReader(Protocol):
     def shape(self) -> tuple[int, int, int, int]:
         """(clip, S, S, 3) of the frames of a clip."""
 
-    def __call__(self, job: Any, seen: Decoded) -> Iterator[Clip]:
+    def __call__(self, job: Any, seen: Decoded, /) -> Iterator[Clip]:
         """The clips of one video; raises VideoError."""
 
 
@@ -62,7 +64,7 @@ class VideoEnd:
 
 def decode(
     read: ClipReader, jobs: Sequence[Any], batch: int, workers: int, timeout_s: float
-) -> Iterator[ClipBatch | VideoEnd]:
+) -> Generator[ClipBatch | VideoEnd, None, None]:
     """The clips of all jobs, `batch` at a time, and each job's end after its last batch.
 
     Batches of a video come in order and those of several videos may alternate; 0 workers decode
@@ -85,7 +87,8 @@ def _decode_here(
 ) -> Iterator[ClipBatch | VideoEnd]:
     frames = np.empty((batch, *read.shape), np.uint8)
     for video, job in enumerate(jobs):
-        seen, spans, error = Decoded(), [], ""
+        seen, error = Decoded(), ""
+        spans: list[tuple[float, float]] = []
         try:
             for clip in read(job, seen):
                 frames[len(spans)] = clip.frames
@@ -107,33 +110,29 @@ def _decode_in(
     open_videos: set[int] = set()
 
     def hand_out() -> None:
-        # The first worker gets its first job before any gets its second.
+        # Each worker gets its first job before any gets its second.
         for queued in range(QUEUED):
             for worker in team:
-                ahead = waiting and waiting[0][0] - min(open_videos, default=waiting[0][0])
-                if waiting and len(worker.jobs) == queued and ahead < AHEAD * len(team):
+                if not waiting or waiting[0][0] >= min(open_videos, default=len(jobs)) + ahead:
+                    return
+                if len(worker.jobs) == queued:
                     open_videos.add(waiting[0][0])
                     worker.give(*waiting.popleft())
 
+    ahead = AHEAD * len(team)
     hand_out()
     while open_videos:
         busy = [worker for worker in team if worker.jobs]
         ready = multiprocessing.connection.wait([w.messages for w in busy], timeout=0.5)
         for worker in busy:
-            if worker.messages not in ready:
-                reason = worker.stuck(timeout_s)
-                ended = reason and worker.give_up(reason)
-            else:
-                message = worker.receive()
-                if isinstance(message, ClipBatch):
-                    yield message
-                    worker.give_back()
-                    continue
-                ended = message
-            if ended:
-                open_videos.discard(ended.video)
+            event = worker.receive() if worker.messages in ready else worker.check(timeout_s)
+            if isinstance(event, VideoEnd):
+                open_videos.discard(event.video)
                 hand_out()
-                yield ended
+                yield event
+            elif event is not None:
+                yield event
+                worker.give_back()
 
 
 class _Worker:
@@ -149,6 +148,7 @@ class _Worker:
         self._frames = np.frombuffer(self._memory, np.uint8).reshape(self._shape)
         self.jobs: deque[tuple[int, Any]] = deque()
         self._tries = 1
+        self._skip = 0  # batches of its video that an earlier try delivered
         self._begin()
 
     def _begin(self) -> None:
@@ -178,10 +178,9 @@ class _Worker:
         self._send(None)
 
     def _send(self, message: Any) -> None:
-        try:
+        # Where it has ended, what it still said is read before that is acted upon.
+        with contextlib.suppress(OSError):
             self._commands.send(message)
-        except OSError:
-            pass  # it has ended: what it still said is read before that is acted upon
         self._since = time.monotonic()
 
     def receive(self) -> ClipBatch | VideoEnd | None:
@@ -190,7 +189,14 @@ class _Worker:
             message = self.messages.recv()
         except (EOFError, OSError):
             self._process.join()
-            return self.give_up(_crash(self._process.exitcode))
+            status = self._process.exitcode or 0
+            how = f"signal {-status}" if status < 0 else f"exit status {status}"
+            if not self._progress.value:
+                raise UserError(
+                    "the decoding process does not start", where="settings.decode_workers",
+                    found=how, do="mend what it says above, or set 0",
+                ) from None  # fmt: skip
+            return self._give_up(f"the decoder crashed ({how})")
         self._since = time.monotonic()
         video = self.jobs[0][0]
         if isinstance(message, np.ndarray):
@@ -204,19 +210,19 @@ class _Worker:
         self._tries, self._delivered, self._skip = 1, 0, 0
         return VideoEnd(video, *message)
 
-    _skip = 0  # batches of the video that an earlier try delivered
-
-    def stuck(self, timeout_s: float) -> str:
-        """Why it is given up: it has room, work and time, and makes no progress; or nothing."""
+    def check(self, timeout_s: float) -> VideoEnd | None:
+        """Give it up when it has room, work and time, and makes no progress."""
         now, progress = time.monotonic(), self._progress.value
         if progress != self._seen:
             self._seen, self._since = progress, now
         limit_s = timeout_s if progress else max(timeout_s, START_S)
-        return f"no progress in decoding for {limit_s:g} s" if now - self._since > limit_s else ""
+        if now - self._since <= limit_s:
+            return None
+        return self._give_up(f"no progress in decoding for {limit_s:g} s")
 
-    def give_up(self, reason: str) -> VideoEnd | None:
+    def _give_up(self, reason: str) -> VideoEnd | None:
         """End the process and start another; the end of its video if that was the last try."""
-        self._kill()
+        self.stop()
         ended = None
         if self._tries == TRIES:
             video, _ = self.jobs.popleft()
@@ -228,18 +234,9 @@ class _Worker:
         self._begin()
         return ended
 
-    def _kill(self) -> None:
+    def stop(self) -> None:
+        """End the process."""
         self._process.kill()  # it does not listen to SIGTERM
         self._process.join()
         self.messages.close()
         self._commands.close()
-
-    def stop(self) -> None:
-        """End the process."""
-        self._kill()
-
-
-def _crash(exitcode: int | None) -> str:
-    if exitcode is not None and exitcode < 0:
-        return f"the decoder crashed (signal {-exitcode})"
-    return f"the decoder crashed (exit status {exitcode})"

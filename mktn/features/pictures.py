@@ -180,10 +180,6 @@ def _timed(container: Any, stream: Any, seen: Decoded) -> Iterator[Picture]:
             yield Picture(*previous, time_s)
             usual_s = usual_s or time_s - previous[1]
         previous = (frame, time_s)
-    if seen.damaged > MAX_DAMAGED_SHARE * seen.packets:
-        raise VideoError(f"damaged: {seen.damaged} of {seen.packets} packets do not decode")
-    if seen.backward > MAX_DAMAGED_SHARE * seen.frames:
-        raise VideoError(f"{seen.backward} of {seen.frames} frames go back in time")
     if previous is None:
         raise VideoError("no frame decodes")
     frame, time_s = previous
@@ -191,6 +187,10 @@ def _timed(container: Any, stream: Any, seen: Decoded) -> Iterator[Picture]:
     end_s = time_s + (last_s or 1.0)
     if end_s < announced_s - bearable_s:
         raise VideoError(f"cut short: {end_s:.2f} s of the {announced_s:.2f} s it announces")
+    if seen.damaged > MAX_DAMAGED_SHARE * seen.packets:
+        raise VideoError(f"damaged: {seen.damaged} of {seen.packets} packets do not decode")
+    if seen.backward > MAX_DAMAGED_SHARE * seen.frames:
+        raise VideoError(f"{seen.backward} of {seen.frames} frames go back in time")
     seen.duration_s = end_s
     yield Picture(frame, time_s, end_s)
 
@@ -199,12 +199,13 @@ def _announced_s(container: Any, stream: Any) -> float:
     """Where the stream ends by the file's own word; 0 where it says nothing."""
     if stream.duration:
         return float(stream.duration * stream.time_base)
-    # Matroska says it in a tag of the stream, and for the whole file, of which sound is a part.
+    # Matroska says it in a tag of the stream; for a whole file sound may be what lasts longest.
     tag = re.fullmatch(r"(\d+):(\d+):(\d+\.\d+)", stream.metadata.get("DURATION", ""))
     if tag:
         hours, minutes, seconds = map(float, tag.groups())
         return 3600 * hours + 60 * minutes + seconds
-    if "matroska" in container.format.name and len(container.streams) == 1:
+    says = container.format.name in ("flv", "matroska,webm")
+    if says and len(container.streams) == 1:
         return (container.duration or 0) / av.time_base
     return 0.0
 
