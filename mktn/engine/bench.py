@@ -1,4 +1,4 @@
-"""`mktn bench`: what multi-pair batches save, and what one step's similarities need."""
+"""`mktn bench`: what multi-pair batches save, what one step's similarities need, extraction."""
 
 import argparse
 import csv
@@ -10,6 +10,8 @@ from typing import Any
 import torch
 
 from mktn.config import fill, read_settings
+from mktn.engine.extraction_bench import ExtractionSettings
+from mktn.engine.extraction_bench import run as extraction
 from mktn.engine.multipair_bench import MultipairSettings
 from mktn.engine.multipair_bench import run as multipair
 from mktn.engine.predict import choose_device
@@ -20,10 +22,11 @@ from mktn.files import write_text
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `mktn bench`."""
-    parser.add_argument("what", choices=("multipair", "similarity"))
+    parser.add_argument("what", choices=("multipair", "similarity", "extraction"))
     parser.add_argument("--out", required=True, type=Path, help="output: csv")
     parser.add_argument(
-        "--settings", help="JSON or a file: MultipairSettings or SimilaritySettings"
+        "--settings",
+        help="JSON or a file: MultipairSettings, SimilaritySettings or ExtractionSettings",
     )
 
 
@@ -36,6 +39,17 @@ def run(arguments: argparse.Namespace) -> None:
             print(
                 f"{row['similarity']:>5}: {row['peak_mb']:7.1f} MB beyond inputs and gradients, "
                 f"{row['seconds']:.2f} s; all scores at once: {row['whole_tensor_mb']:.0f} MB"
+            )
+    elif arguments.what == "extraction":
+        rows = []
+        for row in extraction(fill(ExtractionSettings, given)):
+            rows.append(row)
+            print(
+                f"{row['case']:>11}: decode only {row['decode_only_clips_per_s']:.1f}, "
+                f"model only {row['model_only_clips_per_s']:.1f}, "
+                f"end to end {row['end_to_end_clips_per_s']:.1f} clips/s: "
+                f"{row['share_of_slower']:.2f} of the slower",
+                flush=True,
             )
     else:
         settings = fill(MultipairSettings, given)

@@ -87,6 +87,11 @@ class Inference:
     @torch.inference_mode()
     def _compute(self, clips: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         inputs = self.recipe.normalise(clips).contiguous(memory_format=torch.channels_last_3d)
+        return self.forward(inputs)
+
+    @torch.inference_mode()
+    def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """features (n,D) and patches (n,C,D_p) float16 of inputs (n,3,clip,S,S) on the device."""
         mixed = self.dtype != torch.float32
         with torch.autocast(self.device.type, self.dtype if mixed else None, enabled=mixed):
             features, patches = self.backbone.features(inputs)
