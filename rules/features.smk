@@ -86,7 +86,8 @@ else:
             f"benchmarks/{SOURCE}/extract_video/{{dataset}}-{{backbone}}-{{part}}.tsv"
         conda:
             "../envs/mktn.yaml"
-        threads: config["threads"]
+        threads:
+            lambda w: config["threads"] + of(w.dataset, "extract", "decode_workers")
         resources:
             mem_mb=4000,
             runtime=120,
