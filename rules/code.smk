@@ -37,9 +37,7 @@ STEP_CODE = {
             "labelled_clips",
         )
     ],
-    "extract_video": [
-        f"features/{name}.py" for name in (*CLIPS, *DECODING, "extract")
-    ],
+    "extract_video": [f"features/{name}.py" for name in (*CLIPS, *DECODING, "extract")],
     "resample": [f"features/{name}.py" for name in ("resample", *STORES)],
     "extract_text": [
         f"features/{name}.py"

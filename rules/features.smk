@@ -86,8 +86,7 @@ else:
             f"benchmarks/{SOURCE}/extract_video/{{dataset}}-{{backbone}}-{{part}}.tsv"
         conda:
             "../envs/mktn.yaml"
-        threads:
-            lambda w: config["threads"] + of(w.dataset, "extract", "decode_workers")
+        threads: lambda w: config["threads"] + of(w.dataset, "extract", "decode_workers")
         resources:
             mem_mb=4000,
             runtime=120,
