@@ -30,6 +30,7 @@ bench: $(READY) ## results/bench/*.csv: speed and memory, each against a baselin
 	$(BIN)/mktn bench similarity --out results/bench/similarity.csv
 	$(BIN)/mktn bench words --out results/bench/words.csv
 	$(BIN)/mktn bench import --out results/bench/import.csv
+	$(BIN)/mktn bench extraction --out results/bench/extraction.csv
 
 test: $(READY) ## the test suite
 	$(BIN)/python -m pytest

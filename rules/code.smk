@@ -4,10 +4,11 @@ from mktn.provenance import code_sha256
 # The files of the package that each step runs: what makes Snakemake run it again.
 STORES = ["store", "writers", "sharded", "journal"]
 CLIPS = [
-    *("video", "preprocessing", "video_backbone", "c3d", "i3d"),
-    *("torchvision_backbones", "backbones", "published_weights", "recipes"),
-    *STORES,
+    *("video", "pictures", "preprocessing", *STORES),
+    *("video_backbone", "c3d", "i3d", "torchvision_backbones"),
+    *("backbones", "published_weights", "recipes"),
 ]
+DECODING = ["video_files", "decoding", "decode_worker", "inference"]
 LOADING = [
     "datasets/sentences.py",
     "grouping/batch.py",
@@ -69,7 +70,7 @@ STEP_CODE = {
             "labelled_clips",
         )
     ],
-    "extract_video": [f"features/{name}.py" for name in (*CLIPS, "extract")],
+    "extract_video": [f"features/{name}.py" for name in (*CLIPS, *DECODING, "extract")],
     "import_features": [
         f"features/{name}.py"
         for name in (

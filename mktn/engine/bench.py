@@ -20,6 +20,7 @@ BENCHES = {
     "multipair": ("mktn.engine.multipair_bench", "MultipairSettings"),
     "similarity": ("mktn.engine.similarity_bench", "SimilaritySettings"),
     "import": ("mktn.engine.import_bench", "ImportBenchSettings"),
+    "extraction": ("mktn.engine.extraction_bench", "ExtractionSettings"),
     "words": ("mktn.features.words_bench", "WordsSettings"),
 }
 
