@@ -14,7 +14,10 @@ LOADING = [
 ]
 STEP_CODE = {
     "synthesize": ["datasets/synthetic"],
-    "download": ["datasets/download.py"],
+    "download": [
+        f"datasets/{name}.py"
+        for name in ("download", "registry", "fetch", "transfer", "source_lock")
+    ],
     "pairs": [
         f"datasets/{name}.py"
         for name in ("pairs", "annotations", "activitynet", "charades", "tacos")

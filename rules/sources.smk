@@ -43,10 +43,12 @@ else:
             runtime=60,
         params:
             mirror=config["mirror"],
+            # Simulated features are made from the labels of actions, where a dataset has them.
+            roles="annotations,labels",
             code=code("download"),
         shell:
             "mktn download --dataset {wildcards.dataset} --registry {input.registry}"
-            " --mirror {params.mirror:q} --out {output.annotations} > {log} 2>&1"
+            " --roles {params.roles} --mirror {params.mirror:q} --out {output.annotations} > {log} 2>&1"
 
 
 rule pairs:
