@@ -16,7 +16,14 @@ STEP_CODE = {
     "synthesize": ["datasets/synthetic"],
     "download": [
         f"datasets/{name}.py"
-        for name in ("download", "registry", "fetch", "transfer", "source_lock")
+        for name in (
+            "download",
+            "registry",
+            "fetch",
+            "transfer",
+            "http_client",
+            "source_lock",
+        )
     ],
     "pairs": [
         f"datasets/{name}.py"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mktn.config import fill, read_settings
 from mktn.datasets.fetch import Fetcher, NotBroughtError
+from mktn.datasets.http_client import TransferSettings
 from mktn.datasets.registry import (
     OWNERS,
     ROLES,
@@ -20,7 +21,6 @@ from mktn.datasets.registry import (
     select,
 )
 from mktn.datasets.source_lock import SourceLock, alone
-from mktn.datasets.transfer import TransferSettings
 from mktn.errors import UserError
 
 SHOWN = 3  # files whose failures are told in full
@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--roles", default="annotations", help=f"which files: some of {','.join(ROLES)}, or all"
     )
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="these files, whatever their role")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help="these files, whatever their role"
+    )
     parser.add_argument("--list", action="store_true", help="print the files and bring nothing")
     parser.add_argument(
         "--mirror",
@@ -145,7 +147,9 @@ def _failed(
         target = out / Path(*Path(file.path).parts[int(one_dataset) :])
         told.append(f"{file.path}: {why}; {_advice(file)} and put it at {target}")
     more = f"; {len(failures) - SHOWN} more alike" if len(failures) > SHOWN else ""
-    return UserError(f"{len(failures)} of {count} files could not be brought: {' | '.join(told)}{more}")
+    return UserError(
+        f"{len(failures)} of {count} files could not be brought: {' | '.join(told)}{more}"
+    )
 
 
 def _advice(file: SourceFile) -> str:

@@ -10,17 +10,11 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from mktn.datasets.http_client import TransferError, TransferSettings, new_session
 from mktn.datasets.progress import Progress
 from mktn.datasets.registry import SourceFile, megabytes
 from mktn.datasets.source_lock import SourceLock
-from mktn.datasets.transfer import (
-    CHUNK_BYTES,
-    Transfer,
-    TransferError,
-    TransferSettings,
-    known_beside,
-    new_session,
-)
+from mktn.datasets.transfer import CHUNK_BYTES, Transfer, known_beside
 from mktn.errors import UserError
 
 
@@ -70,7 +64,7 @@ class Fetcher:
 
     def standing(self, file: SourceFile, folder: Path) -> tuple[Path | None, list[str]]:
         """The file where it stands in `folder` already and is right; else why it is not."""
-        why = []
+        why: list[str] = []
         for path in (folder / file.file_name, folder / f"{file.file_name}.gz"):
             if not path.is_file():
                 continue
@@ -125,6 +119,8 @@ class Fetcher:
         )
         try:
             transfer.run()
+            if not (transfer.bounded or transfer.checked):
+                print(f"{file.name}: its server gives no length, a cut would not be seen: {url}")
             try:
                 return self._kept(file, part, target, url)
             except TransferError:

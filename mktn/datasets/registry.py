@@ -164,14 +164,16 @@ def _check(row: dict[str, str], validator: Any, where: str) -> None:
             found=sum(value is not None for value in row.values()),
             expected=f"{len(COLUMNS)} between tabs",
         )
-    error = next(iter(sorted(validator.iter_errors(row), key=lambda e: len(e.absolute_path))), None)
+    error = next(
+        iter(sorted(validator.iter_errors(row), key=lambda e: len(e.absolute_path))), None
+    )
     if error is None:
         return
-    column = ".".join(map(str, error.absolute_path)) or "row"
+    column = ".".join(map(str, error.absolute_path))
     raise UserError(
         "value refused",
         where=f"{where}, {column}",
-        found=repr(error.instance) if error.absolute_path else repr(row["name"]),
+        found=repr(error.instance),
         expected=error.schema.get("description", error.message),
     )
 

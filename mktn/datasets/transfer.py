@@ -10,89 +10,15 @@ from typing import Any
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.util.retry import Retry
 
+from mktn.datasets.http_client import TransferError, TransferSettings, reason
 from mktn.files import write_json
 
 CHUNK_BYTES = 1 << 20
-RETRIED_STATUS = (408, 429, 500, 502, 503, 504)
-
-
-@dataclasses.dataclass(frozen=True)
-class TransferSettings:
-    """How patient a transfer is."""
-
-    connect_s: float = 20.0
-    read_s: float = 60.0  # without a byte
-    attempts: int = 6  # in a row that bring nothing new
-    backoff_s: float = 1.0  # doubled from one attempt to the next
-    longest_backoff_s: float = 60.0
-    longest_wait_s: float = 600.0  # a server that asks for more is left
-    slowest_bytes_per_s: float = 1000.0  # below it, over stall_s, the connection is cut
-    stall_s: float = 60.0
-    report_s: float = 30.0  # between lines of progress where there is no terminal
-
-    def __post_init__(self) -> None:
-        if self.attempts < 1:
-            raise ValueError("attempts below 1")
-
-
-class TransferError(Exception):
-    """An address did not give the file: the message says why, briefly."""
-
-    def __init__(self, why: str, status: int | None = None, unreachable: bool = False) -> None:
-        super().__init__(why)
-        self.status = status
-        self.unreachable = unreachable
 
 
 class _CutError(Exception):
     """This body ended or stalled; what has come may be continued."""
-
-
-class _BoundedRetry(Retry):
-    """urllib3's Retry that refuses to wait longer than told, rather than to come back too early."""
-
-    longest_wait_s = 600.0
-
-    def new(self, **changes: Any) -> "_BoundedRetry":
-        other = super().new(**changes)
-        other.longest_wait_s = self.longest_wait_s
-        return other
-
-    def get_retry_after(self, response: Any) -> float | None:
-        wait_s = super().get_retry_after(response)
-        if wait_s is not None and wait_s > self.longest_wait_s:
-            raise TransferError(
-                f"status {response.status}, asks to wait {wait_s:.0f} s (at most"
-                f" {self.longest_wait_s:.0f} s are waited)"
-            )
-        return wait_s
-
-
-def new_session(settings: TransferSettings) -> requests.Session:
-    """A session that retries connections and busy answers, and respects Retry-After."""
-    retry = _BoundedRetry(
-        total=settings.attempts + 10,
-        # A host that is not there rarely comes back within seconds.
-        connect=min(2, settings.attempts - 1),
-        read=settings.attempts - 1,
-        status=settings.attempts - 1,
-        redirect=10,
-        backoff_factor=settings.backoff_s,
-        backoff_max=settings.longest_backoff_s,
-        status_forcelist=RETRIED_STATUS,
-        allowed_methods={"GET"},
-        raise_on_status=False,
-    )
-    retry.longest_wait_s = settings.longest_wait_s
-    session = requests.Session()
-    # Bodies are checksummed as stored, and a Range counts stored bytes.
-    session.headers.update({"Accept-Encoding": "identity", "User-Agent": "mktn download"})
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(max_retries=retry))
-    return session
 
 
 @dataclasses.dataclass
@@ -112,6 +38,7 @@ class Transfer:
     checked: bool
     progress: Callable[[int, int | None], None]
     resumed: bool = False  # whether bytes of an earlier run or server are in the result
+    bounded: bool = True  # whether a body that is cut would have been seen
 
     def run(self) -> None:
         """Bring the whole body or raise TransferError; what has come stays in `part`."""
@@ -214,8 +141,10 @@ class Transfer:
                 self.progress(have, end)
                 slow.check(len(chunk))
                 chunk = response.raw.read1(CHUNK_BYTES, decode_content=False)
-        if end is not None and have < end:
-            raise _CutError(f"the body ends at {have} of {end} bytes")
+        if have < (end or 1):
+            raise _CutError(f"the body ends at {have} of {end or 'unknown'} bytes")
+        chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
+        self.bounded = end is not None or chunked
 
     def _remember(self, response: requests.Response, total: int | None) -> None:
         etag = response.headers.get("ETag", "")
@@ -256,24 +185,6 @@ class _Stall:
 def known_beside(part: Path) -> Path:
     """Where the url and validators of a partial file stand."""
     return part.with_name(part.name + ".json")
-
-
-def reason(error: BaseException) -> str:
-    """An http client's error in few words, without addresses of objects."""
-    inner: Any = error
-    while inner.args and isinstance(inner.args[0], BaseException):
-        inner = inner.args[0]
-    inner = getattr(inner, "reason", None) or inner
-    if isinstance(inner, urllib3.exceptions.ConnectTimeoutError):
-        return "no connection in time"
-    if isinstance(inner, urllib3.exceptions.NameResolutionError):
-        return "the host's name is not known here"
-    if isinstance(inner, urllib3.exceptions.NewConnectionError):
-        return "no connection"
-    if isinstance(inner, urllib3.exceptions.ReadTimeoutError):
-        return "no byte in time"
-    text = str(inner) or type(inner).__name__
-    return re.sub(r"<[^>]*>:? ?", "", text).strip("() ")[:160]
 
 
 def _is_html(first: bytes) -> bool:

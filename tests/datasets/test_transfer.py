@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from mktn.seeds import named_rng
 from tests.datasets.http_server import (
     Handler,
     Server,
@@ -19,6 +21,11 @@ from tests.datasets.http_server import (
 )
 
 CONTENT = bytes(range(256)) * 400
+
+
+@pytest.fixture(autouse=True)
+def _direct(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
 
 
 @pytest.fixture
@@ -141,7 +148,10 @@ def test_a_corrupted_body_is_removed_and_the_next_mirror_tried(tmp_path, server)
 
 
 def test_when_all_fail_one_line_says_what_and_why(tmp_path, server, capsys) -> None:
-    addresses = {"url": server.at("/wrong"), "mirrors": f"{server.at('/none')} http://127.0.0.1:9/"}
+    addresses = {
+        "url": server.at("/wrong"),
+        "mirrors": f"{server.at('/none')} http://127.0.0.1:9/",
+    }
     write_registry(tmp_path, row(CONTENT, **addresses))
     server.answers["/wrong"] = whole(b"x" * len(CONTENT))
     error = refused(tmp_path, capsys)
@@ -205,8 +215,8 @@ def test_a_whole_part_is_recognized_and_a_longer_one_dropped(known, server) -> N
         assert download(known) == 0
         assert brought(known) == CONTENT
         (known / "out" / "file.bin").unlink()
-    assert [asked for _, asked in server.asked] == [f"bytes={len(CONTENT)}-",
-                                                    f"bytes={len(CONTENT) + 4}-", None]  # fmt: skip
+    ranges = [f"bytes={len(CONTENT)}-", f"bytes={len(CONTENT) + 4}-", None]
+    assert [asked for _, asked in server.asked] == ranges
 
 
 def test_another_range_than_asked_for_is_not_used(known: Path, server: Server) -> None:
@@ -301,3 +311,67 @@ def test_a_host_that_is_not_there_is_tried_for_one_file_only(tmp_path, capsys) -
     error = refused(tmp_path, capsys)
     assert "http://127.0.0.1:9/a: no connection" in error
     assert "http://127.0.0.1:9/b: the host did not answer before" in error
+
+
+def test_an_empty_body_is_no_file(unknown: Path, server: Server, capsys) -> None:
+    server.answers["/file"] = whole(b"")
+    assert "the body ends at 0 of unknown bytes" in refused(unknown, capsys)
+    assert not (unknown / "sources.lock").exists()
+
+
+def test_a_body_without_a_length_is_told_where_nothing_else_is_known(
+    unknown: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unbounded(handler: Handler) -> None:
+        handler.head(200)
+        handler.wfile.write(CONTENT)
+
+    server.answers["/file"] = unbounded
+    assert download(unknown) == 0
+    assert "its server gives no length" in capsys.readouterr().out
+
+
+def test_progress_is_a_line_now_and_then_and_a_bar_on_a_terminal(
+    known: Path, server: Server, capsys: pytest.CaptureFixture[str], monkeypatch
+) -> None:
+    server.answers["/file"] = ranged(CONTENT, cut=60_000)
+    assert download(known, report_s=0.0) == 0
+    assert "file: 102.4 kB of 102.4 kB" in capsys.readouterr().out
+    (known / "out" / "file.bin").unlink()
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert download(known, report_s=0.0) == 0
+    told = capsys.readouterr()
+    assert "file: 0.00B" in told.err
+    assert "of 102.4 kB" not in told.out
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_a_server_does_the_file_is_right_or_absent(known, server, seed: int) -> None:
+    """Fifteen random answers, then honest ones; the known content comes in the end, or nothing."""
+    rng = named_rng(0, "faults", seed)
+
+    def garbled(handler: Handler) -> None:
+        start = handler.start()
+        span = f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}"
+        handler.head(206, Content_Range=span, Content_Length=len(CONTENT) - start)
+        handler.wfile.write(b"?" * (len(CONTENT) - start))
+
+    faults = [
+        lambda: ranged(CONTENT, cut=int(rng.integers(len(CONTENT)))),
+        lambda: ranged(b"?" * len(CONTENT), '"two"', cut=int(rng.integers(len(CONTENT)))),
+        lambda: whole(CONTENT[: rng.integers(1, len(CONTENT))]),
+        lambda: whole(CONTENT, Content_Length=len(CONTENT) + 9),
+        lambda: whole(b"<html>", Content_Type="text/html"),
+        lambda: whole(b"", int(rng.choice([404, 416, 429, 500, 503]))),
+        lambda: garbled,
+    ]
+    answers = [faults[rng.integers(len(faults))]() for _ in range(15)]
+    server.answers["/file"] = in_turn(*answers, ranged(CONTENT))
+    for _ in range(16):
+        status = download(known, backoff_s=0.001)
+        assert status in (0, 2)
+        if status == 0:
+            break
+        assert not (known / "out").exists()
+    assert status == 0
+    assert brought(known) == CONTENT
