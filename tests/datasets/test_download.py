@@ -298,7 +298,7 @@ def test_a_link_to_another_disk_is_followed(mirror: Path) -> None:
 def test_the_registry_names_the_shared_files(shared_data: Path, tmp_path: Path) -> None:
     for dataset in ("activitynet", "charades", "tacos"):
         options = ["--registry", str(REGISTRY), "--out", str(tmp_path / dataset)]
-        options += ["--roles", "annotations,labels,splits,annotators"]
+        options += ["--roles", "annotations,labels,splits,annotators,metadata"]
         assert (
             main(["download", "--dataset", dataset, "--mirror", str(shared_data), *options]) == 0
         )
