@@ -44,7 +44,7 @@ else:
         params:
             mirror=MIRROR,
             # Simulated features are made from the labels of actions, where a dataset has them.
-            roles="annotations,labels",
+            roles="annotations,labels" if SOURCE == "simulated" else "annotations",
             code=code("download"),
         shell:
             "mktn download --dataset {wildcards.dataset} --registry {input.registry}"
