@@ -25,9 +25,10 @@ table3: $(READY) ## results/table3.csv and .md, from nothing
 tables: $(READY) ## Tables 3 to 7 and results/tables.md, all on one page
 	. $(BIN)/activate && snakemake --cores $(CORES) --show-failed-logs results/tables.md
 
-bench: $(READY) ## results/bench/*.csv: what multi-pair batches save, and the similarities' memory
+bench: $(READY) ## results/bench/*.csv: multi-pair batches, the similarities' memory, feature reading
 	$(BIN)/mktn bench multipair --out results/bench/multipair.csv
 	$(BIN)/mktn bench similarity --out results/bench/similarity.csv
+	$(BIN)/mktn bench reading --out results/bench/reading.csv
 
 test: $(READY) ## the test suite
 	$(BIN)/python -m pytest

@@ -26,7 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("mktn.engine.evaluate", "predictions and metrics of a trained run or a baseline"),
     "diagnose": ("mktn.engine.diagnose", "order, single queries, seen sentences, retrieval"),
     "diagnostics": ("mktn.report.diagnostics", "diagnoses of all runs as csv and Markdown"),
-    "bench": ("mktn.engine.bench", "what multi-pair batches save; memory of the similarities"),
+    "bench": ("mktn.engine.bench", "multi-pair batches, memory of the similarities, feature reading"),
     "tables": ("mktn.report.tables", "a results table from the runs' metrics and predictions"),
     "page": ("mktn.report.page", "results tables as one Markdown page"),
 }

@@ -8,6 +8,7 @@ LOADING = [
     "grouping/batch.py",
     "grouping/loader.py",
     "features/store.py",
+    "features/reader.py",
     "features/text_store.py",
     "engine/checkpoint.py",
     "models",

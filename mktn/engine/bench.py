@@ -1,4 +1,4 @@
-"""`mktn bench`: what multi-pair batches save, and what one step's similarities need."""
+"""`mktn bench`: what multi-pair batches save, what similarities need, how features are read."""
 
 import argparse
 import csv
@@ -13,6 +13,9 @@ from mktn.config import fill, read_settings
 from mktn.engine.multipair_bench import MultipairSettings
 from mktn.engine.multipair_bench import run as multipair
 from mktn.engine.predict import choose_device
+from mktn.engine.reading_bench import ReadingSettings
+from mktn.engine.reading_bench import run as reading
+from mktn.engine.reading_bench import summary as reading_summary
 from mktn.engine.similarity_bench import SimilaritySettings
 from mktn.engine.similarity_bench import run as similarity
 from mktn.files import write_text
@@ -20,10 +23,10 @@ from mktn.files import write_text
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `mktn bench`."""
-    parser.add_argument("what", choices=("multipair", "similarity"))
+    parser.add_argument("what", choices=("multipair", "similarity", "reading"))
     parser.add_argument("--out", required=True, type=Path, help="output: csv")
     parser.add_argument(
-        "--settings", help="JSON or a file: MultipairSettings or SimilaritySettings"
+        "--settings", help="JSON or a file: Multipair-, Similarity- or ReadingSettings"
     )
 
 
@@ -37,6 +40,11 @@ def run(arguments: argparse.Namespace) -> None:
                 f"{row['similarity']:>5}: {row['peak_mb']:7.1f} MB beyond inputs and gradients, "
                 f"{row['seconds']:.2f} s; all scores at once: {row['whole_tensor_mb']:.0f} MB"
             )
+    elif arguments.what == "reading":
+        rows = []
+        for row in reading(fill(ReadingSettings, given)):
+            rows.append(row)
+            print(reading_summary(row), flush=True)
     else:
         settings = fill(MultipairSettings, given)
         torch.set_num_threads(settings.threads)

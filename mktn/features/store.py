@@ -4,6 +4,10 @@ Shape legend: n clip rows of one video, R rows of a part, V videos, T frames, D 
 C patches of a frame, D_p patch feature. Features and patches are float16, spans float32 seconds.
 Both stores are Zarr v3 groups with a `manifest.parquet` inside, whole or absent; they are written
 by `mktn.features.writers`.
+
+A damaged or missing shard raises UserError naming the store. The index of each shard has a
+checksum; the numbers themselves have none (crc32c on each chunk halved the rate of reading), so
+a flipped bit in an uncompressed chunk is not seen.
 """
 
 import dataclasses
@@ -106,8 +110,7 @@ class FeatureStore:
         group = self._parts[row["_index"]]
         rows = slice(row["offset"], row["offset"] + row["rows"])
         names = ["features", "span_s", *(["patches"] if group.has("patches") else [])]
-        futures = {name: group.array(name)[rows].read() for name in names}
-        arrays = {name: np.asarray(future.result()) for name, future in futures.items()}
+        arrays = group.read(names, rows)
         return VideoFeatures(
             video_id=video_id,
             features=arrays["features"],
@@ -131,10 +134,9 @@ class ResampledStore:
         self.attributes = self._group.attributes
         self.manifest = self._group.manifest()
         self._rows = _by_video(self.manifest, self.directory)
-        self._features = self._group.array("features")
-        self._patches = self._group.array("patches") if self._group.has("patches") else None
-        _, self.frames, self.dimension = self._features.shape
-        patch_shape = (0, 0) if self._patches is None else self._patches.shape[2:]
+        self._names = ["features", *(["patches"] if self._group.has("patches") else [])]
+        _, self.frames, self.dimension = self._group.array("features").shape
+        patch_shape = self._group.array("patches").shape[2:] if len(self._names) > 1 else (0, 0)
         self.patches: int = patch_shape[0]
         self.patch_dimension: int = patch_shape[1]
         usable = sorted(
@@ -156,26 +158,19 @@ class ResampledStore:
     def read(self, video_ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray | None]:
         """features (V,T,D) and patches (V,T,C,D_p) or None, float16, in the order asked for.
 
-        All chunks are requested at once. UserError on an unknown video or one without features.
+        All chunks are requested at once and land in one array. UserError on an unknown video, one
+        without features, or a damaged store.
         """
         rows = [_usable(self._rows, name, self.directory)["row"] for name in video_ids]
-        arrays = [array for array in (self._features, self._patches) if array is not None]
-        results = [np.empty((len(rows), *array.shape[1:]), np.float16) for array in arrays]
-        with tensorstore.Batch() as batch:
-            futures = [
-                (result, index, array[row].read(batch=batch))
-                for array, result in zip(arrays, results, strict=True)
-                for index, row in enumerate(rows)
-            ]
-        for result, index, future in futures:
-            result[index] = future.result()
-        return results[0], (results[1] if len(results) > 1 else None)
+        return self._read(np.asarray(rows, np.int64))
 
     def load_all(self) -> tuple[np.ndarray, np.ndarray | None]:
         """All usable videos in row order, as `read(self.video_ids)`."""
-        features = np.asarray(self._features.read().result())
-        patches = None if self._patches is None else np.asarray(self._patches.read().result())
-        return features, patches
+        return self._read(slice(None))
+
+    def _read(self, rows: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray | None]:
+        arrays = self._group.read(self._names, rows)
+        return arrays["features"], arrays.get("patches")
 
 
 class _Group:
@@ -183,6 +178,7 @@ class _Group:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._arrays: dict[str, Any] = {}
         try:
             metadata = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -202,15 +198,37 @@ class _Group:
         return (self.path / name / "zarr.json").is_file()
 
     def array(self, name: str) -> Any:
-        """The array opened for reading (a tensorstore.TensorStore)."""
-        spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{self.path / name}/"}}
-        try:
-            return tensorstore.open(spec, read=True).result()
-        except ValueError as error:
-            raise UserError(
-                f"array {name!r} cannot be read", where=self.path, found=error,
-                do="remove the store and make it again",
-            ) from error  # fmt: skip
+        """The array (a tensorstore.TensorStore), opened once: opening costs more than a read."""
+        if name not in self._arrays:
+            spec = {
+                "driver": "zarr3",
+                "kvstore": {"driver": "file", "path": f"{self.path / name}/"},
+                "fill_missing_data_reads": False,  # a lost shard is an error, never zeros
+            }
+            try:
+                self._arrays[name] = tensorstore.open(spec, read=True).result()
+            except ValueError as error:
+                raise self._unreadable(name, error) from error
+        return self._arrays[name]
+
+    def read(self, names: Sequence[str], rows: np.ndarray | slice) -> dict[str, np.ndarray]:
+        """The rows of several arrays, requested together. UserError where a shard is damaged."""
+        with tensorstore.Batch() as batch:
+            futures = {name: self.array(name)[rows].read(batch=batch) for name in names}
+        found = {}
+        for name, future in futures.items():
+            try:
+                found[name] = np.asarray(future.result())
+            except ValueError as error:
+                raise self._unreadable(name, error) from error
+        return found
+
+    def _unreadable(self, name: str, error: ValueError) -> UserError:
+        reason = str(error).partition(" [tensorstore_spec=")[0]
+        return UserError(
+            f"array {name!r} cannot be read", where=self.path, found=reason,
+            do="remove the store and make it again",
+        )  # fmt: skip
 
     def manifest(self) -> pl.DataFrame:
         path = self.path / "manifest.parquet"
