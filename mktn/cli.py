@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "mktn.features.resample",
         "clip features to T frames a video, what training reads",
     ),
+    "features": ("mktn.features.info", "`info DIR`: what features or text are, and where from"),
     "extract-text": ("mktn.features.text", "sentences to word and sentence vectors"),
     "simulate": ("mktn.features.simulate", "video features simulated from human labels"),
     "oracle": ("mktn.engine.simulated_oracle", "what simulated features answer untrained"),
@@ -26,7 +27,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("mktn.engine.evaluate", "predictions and metrics of a trained run or a baseline"),
     "diagnose": ("mktn.engine.diagnose", "order, single queries, seen sentences, retrieval"),
     "diagnostics": ("mktn.report.diagnostics", "diagnoses of all runs as csv and Markdown"),
-    "bench": ("mktn.engine.bench", "multi-pair batches, memory of the similarities, feature reading"),
+    "bench": (
+        "mktn.engine.bench",
+        "multi-pair batches, memory of the similarities, feature reading",
+    ),
     "tables": ("mktn.report.tables", "a results table from the runs' metrics and predictions"),
     "page": ("mktn.report.page", "results tables as one Markdown page"),
 }

@@ -2,13 +2,12 @@
 from mktn.provenance import code_sha256
 
 # The files of the package that each step runs: what makes Snakemake run it again.
-STORES = ["store", "writers", "sharded", "journal"]
+STORES = ["store", "zarr_group", "writers", "sharded", "journal"]
 CLIPS = ["video", "c3d", "i3d", "backbones", "preprocessing", *STORES]
 LOADING = [
     "grouping/batch.py",
     "grouping/loader.py",
-    "features/store.py",
-    "features/reader.py",
+    *(f"features/{name}.py" for name in ("store", "zarr_group", "reader")),
     "features/text_store.py",
     "engine/checkpoint.py",
     "models",
@@ -77,10 +76,12 @@ STEP_CODE = {
     ],
     "evaluate": [
         *LOADING,
+        "features/origin.py",
         *(f"engine/{name}.py" for name in ("evaluate", "metrics", "predict", "decode")),
     ],
     "evaluate_baseline": [
         "grouping/loader.py",
+        "features/origin.py",
         *(f"engine/{name}.py" for name in ("evaluate", "metrics", "baselines")),
     ],
     "diagnose": [
