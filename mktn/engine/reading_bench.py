@@ -2,7 +2,8 @@
 
 V videos, T frames, D global feature, C patches. Every reader reads the same videos in the same
 shuffled order, in rounds in which the readers take turns; the page cache is warm. A reader of a
-batch gives one array (V,T,D), and one (V,T,C,D) where there are patches.
+batch gives one array (V,T,D), and one (V,T,C,D) where there are patches. `parts` are clip rows,
+as `mktn resample` reads them.
 """
 
 import dataclasses
@@ -35,7 +36,7 @@ Read = Callable[[Sequence[int]], Any]
 class ReadingSettings:
     """Sizes of the features (262 MB), and how long to measure.
 
-    folder: where the files are made for the time of the run (four times the features), by
+    folder: where the files are made for the time of the run (five times the features), by
     default the system's folder for temporary files.
     """
 
@@ -157,7 +158,7 @@ def open_readers(folder: Path, settings: ReadingSettings) -> dict[tuple[str, str
         MEMORY_MAP: lambda videos: [array[list(videos)] for array in maps],
     }
     readers = {(name, "batch"): stacked(read) for name, read in hdf5.items()}
-    readers["parts, as resample reads", "video"] = lambda videos: parts[_name(videos[0])]
+    readers["parts", "video"] = lambda videos: parts[_name(videos[0])]
     for name, read in hdf5.items():
         readers[name, "video"] = lambda videos, read=read: read(videos[0])  # type: ignore[misc]
     readers.update(

