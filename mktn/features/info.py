@@ -37,14 +37,8 @@ def _feature_pairs(of: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         if of[name] is not None or of["origin"] == "imported":
             yield name.replace("_", " "), of[name]
     yield "backbone", of["backbone"]
-    yield "width", of["width"]
-    yield "weights", f"{_said(of['weights'])}, sha256 {_digest(of['weights_sha256'])}"
-    yield "code", f"version {_said(of['code_version'])}, sha256 {_digest(of['code_sha256'])}"
-    yield "clip", None if of["clip"] is None else f"{of['clip']} frames"
-    yield "stride", None if of["stride"] is None else f"{of['stride']} frames"
-    yield "frame rate", f"{rate(of['fps'])}, policy {_said(of['frame_rate_policy'])}"
+    yield from _seen_pairs(of)
     yield "patches", _patches(of)
-    yield "preprocessing", of["preprocessing"]
     yield "dtype", f"{_said(of['dtype'])}, stored as {of['stored_dtype']}"
     yield "dimension", of["dimension"]
     yield "not verified", of["unverified"] or "nothing is marked as unverified"
@@ -70,6 +64,23 @@ def _feature_pairs(of: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     )
     for name, value in of["other"].items():
         yield name.replace("_", " "), value
+
+
+def _seen_pairs(of: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """How a backbone saw the videos; no backbone saw those of simulated features."""
+    code = f"version {_said(of['code_version'])}, sha256 {_digest(of['code_sha256'])}"
+    seen = ("width", "weights", "weights_sha256", "clip", "stride", "fps", "preprocessing")
+    if of["origin"] == "simulated" and all(of[name] is None for name in seen):
+        yield "code", code
+        yield "how seen", "no width, weights, clip, stride, frame rate, preprocessing: simulated"
+        return
+    yield "width", of["width"]
+    yield "weights", f"{_said(of['weights'])}, sha256 {_digest(of['weights_sha256'])}"
+    yield "code", code
+    yield "clip", None if of["clip"] is None else f"{of['clip']} frames"
+    yield "stride", None if of["stride"] is None else f"{of['stride']} frames"
+    yield "frame rate", f"{rate(of['fps'])}, policy {_said(of['frame_rate_policy'])}"
+    yield "preprocessing", of["preprocessing"]
 
 
 def _text_pairs(of: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

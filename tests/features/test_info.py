@@ -120,6 +120,8 @@ def test_a_simulated_store_repeats_its_statement(
     assert (lines["origin"], lines["source"]) == ("simulated", "simulated")
     assert lines["statement"] == "simulated from human action labels; a labelled surrogate"
     assert lines["settings"] == "seed 0, noise 3"
+    assert lines["how seen"].endswith("stride, frame rate, preprocessing: simulated")
+    assert "unknown" not in lines["how seen"]
     assert (lines["rows"], lines["rows a second"]) == ("12", "0.200 found")
     assert lines["compressor"] == {"none": "none", "blosc-zstd": "blosc-zstd"}[compressor]
 
