@@ -2,7 +2,7 @@
 from mktn.provenance import code_sha256
 
 # The files of the package that each step runs: what makes Snakemake run it again.
-STORES = ["store", "writers", "sharded", "journal"]
+STORES = ["store", "zarr_group", "writers", "sharded", "journal"]
 CLIPS = [
     *("video", "pictures", "preprocessing", *STORES),
     *("video_backbone", "c3d", "i3d", "torchvision_backbones"),
@@ -13,7 +13,7 @@ LOADING = [
     "datasets/sentences.py",
     "grouping/batch.py",
     "grouping/loader.py",
-    "features/store.py",
+    *(f"features/{name}.py" for name in ("store", "zarr_group", "reader")),
     "features/text_store.py",
     "engine/checkpoint.py",
     "models",
@@ -123,10 +123,12 @@ STEP_CODE = {
     ],
     "evaluate": [
         *LOADING,
+        "features/origin.py",
         *(f"engine/{name}.py" for name in ("evaluate", "metrics", "predict", "decode")),
     ],
     "evaluate_baseline": [
         "grouping/loader.py",
+        "features/origin.py",
         *(f"engine/{name}.py" for name in ("evaluate", "metrics", "baselines")),
     ],
     "diagnose": [
