@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from mktn.config import fill, read_settings
+from mktn.datasets import TEST_SETS
 from mktn.engine.baselines import random_moments, train_prior
 from mktn.engine.checkpoint import load
 from mktn.engine.metrics import METRICS_FORMAT, evaluate_rankings
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mktn.grouping.loader import LoaderConfig, PairData
 
 BASELINES = ("random", "train-prior")
+EVALUATED = ("val", *(name for names in TEST_SETS.values() for name in names))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +34,7 @@ class EvaluationConfig:
     dataset: str
     ious: tuple[float, ...]
     table_iou: float  # the lower IoU of the paper's table; the train prior is fitted to it
+    partition: str = "standard"  # mktn.datasets.PARTITIONS
     nms: Any = 0.5  # an IoU, or "peer": IoU - 0.05 for each IoU (TALL, DRN)
     ns: tuple[int, ...] = (1, 5)
     comparison: Literal[">", ">="] = ">"
@@ -68,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--groups", required=True, help="groups.parquet")
     parser.add_argument("--features", required=True, help="{backbone}-T{T}.zarr")
     parser.add_argument("--text", required=True, help="text store of the same pairs")
-    parser.add_argument("--split", default="test", choices=("val", "test"), help="what is scored")
+    parser.add_argument("--split", default="test", choices=EVALUATED, help="what is scored")
     parser.add_argument("--predictions", required=True, help="output: predictions.parquet")
     parser.add_argument("--metrics", required=True, help="output: metrics.json")
     parser.add_argument("--settings", required=True, help="JSON or a file: EvaluationConfig")
@@ -91,6 +94,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.text,
         config=loader_config(config, trained),
     )
+    data.check_partition(config.partition)
     rows = data.split(arguments.split)
     if not len(rows):
         raise UserError(f"no usable {arguments.split} pair", where=arguments.groups)
@@ -119,6 +123,7 @@ def run(arguments: argparse.Namespace) -> None:
         "format": METRICS_FORMAT,
         "source": config.source,
         "dataset": config.dataset,
+        "partition": config.partition,
         **identity,
         "split": arguments.split,
         "queries": len(rows),
@@ -196,7 +201,7 @@ def score(
 def check_same(
     trained: dict[str, Any], config: EvaluationConfig, data: "PairData", run: str
 ) -> None:
-    """Refuse a run of another source, dataset, feature store or text store."""
+    """Refuse a run of another source, dataset, partition, feature store or text store."""
     for name, store in (("features", data.store), ("text", data.text)):
         # Through JSON, as the run's record went.
         here = json.loads(json.dumps(store.attributes))
@@ -212,7 +217,9 @@ def check_same(
                 expected=repr(trained[name].get(key)),
                 do="evaluate it on its own data, or train it again",
             )
-    for name in ("source", "dataset"):
+    # A run that names no partition is from before there were others.
+    trained = {"partition": "standard", **trained}
+    for name in ("source", "dataset", "partition"):
         if trained[name] != getattr(config, name):
             raise UserError(
                 f"the run was trained on another {name}",

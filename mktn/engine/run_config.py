@@ -34,6 +34,7 @@ class RunConfig:
 
     source: str
     dataset: str
+    partition: str = "standard"  # mktn.datasets.PARTITIONS
     model: str = "mktn"
     variant: str = "full"
     seed: int = 0
