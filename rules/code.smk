@@ -17,7 +17,14 @@ STEP_CODE = {
     "download": ["datasets/download.py"],
     "pairs": [
         f"datasets/{name}.py"
-        for name in ("pairs", "annotations", "activitynet", "charades", "tacos")
+        for name in (
+            *("__init__", "pairs", "annotations", "partitions", "sentences"),
+            *("activitynet", "charades", "tacos"),
+        )
+    ],
+    "reannotations": [
+        f"datasets/{name}.py"
+        for name in ("__init__", "reannotations", "annotations", "sentences")
     ],
     "simulate": [
         *(
@@ -82,6 +89,7 @@ STEP_CODE = {
         "grouping/loader.py",
         *(f"engine/{name}.py" for name in ("evaluate", "metrics", "baselines")),
     ],
+    "rescore": ["engine/rescore.py", "engine/metrics.py"],
     "diagnose": [
         *LOADING,
         *(
@@ -117,6 +125,9 @@ STEP_CODE = {
         "engine/metrics.py",
     ],
     "tables_page": ["report/page.py"],
+    "test_sets": [
+        f"report/{name}.py" for name in ("test_sets", "layouts", "results", "markdown")
+    ],
 }
 
 

@@ -4,6 +4,8 @@ import os
 import sys
 
 from mktn.config import check, for_dataset, with_numbers
+from mktn.datasets import TEST_SETS
+from mktn.engine.rescore import ANNOTATORS, HUMAN_SETS, LEAVE_ONE_OUT
 from mktn.errors import UserError
 from mktn.models.variants import BLIND, VARIANTS
 from mktn.report.layouts import TABLES
@@ -20,17 +22,21 @@ except UserError as error:
     sys.exit(2)
 
 SOURCE = config["source"]
-RESULTS = config["results"]
+PARTITION = config["pairs"].get("partition", "standard")
+STANDARD = PARTITION == "standard"
+# Another partition has folders of its own: none of its files stands for another's.
+PLACE = SOURCE if STANDARD else f"{SOURCE}-{PARTITION}"
+RESULTS = config["results"] if STANDARD else f"{config['results']}/{PARTITION}"
 DATASETS = config["datasets"]
-DATA = f"data/{SOURCE}"
+DATA = f"data/{PLACE}"
 # The tables that have something to show of these datasets and variants.
 SHOWN = [
     number
     for number, layout in TABLES.items()
     if {*layout.datasets} & {*DATASETS} and {*layout.variants} & {*config["variants"]}
 ]
-RUN = f"runs/{SOURCE}/{{dataset}}/{config['model']}/{{variant}}/seed{{seed}}"
-BASELINE = f"runs/{SOURCE}/{{dataset}}/{{baseline}}/baseline/seed{{seed}}"
+RUN = f"runs/{PLACE}/{{dataset}}/{config['model']}/{{variant}}/seed{{seed}}"
+BASELINE = f"runs/{PLACE}/{{dataset}}/{{baseline}}/baseline/seed{{seed}}"
 
 
 wildcard_constraints:
@@ -96,6 +102,7 @@ def training_settings(variant):
         return {
             "source": SOURCE,
             "dataset": wildcards.dataset,
+            "partition": PARTITION,
             "model": config["model"],
             "variant": "full" if variant in BLIND else variant,
             "seed": int(wildcards.seed),
@@ -113,6 +120,7 @@ def evaluation_settings(wildcards):
     return {
         "source": SOURCE,
         "dataset": wildcards.dataset,
+        "partition": PARTITION,
         "device": config["device"],
         **seeded(),
         **threaded(),
@@ -123,7 +131,9 @@ def evaluation_settings(wildcards):
 
 
 def validation(dataset):
-    """Which videos the epoch was selected on: Charades-STA has no validation split."""
+    """Which videos the epoch was selected on: Charades-STA and CG have no validation split."""
+    if not STANDARD:
+        return {"cd": "official", "cg": "held_out"}[PARTITION]
     fixed = {"charades": "held_out", "tacos": "official"}
     return fixed.get(dataset) or of(dataset, "pairs", "validation")
 
@@ -140,6 +150,7 @@ def table_variants(wildcards):
 
 def asked(wildcards, key, theirs):
     """What the configuration asks for of a table's own; where that is nothing, one line says so."""
+    refuse_other_partitions(f"table {wildcards.table}")
     found = [name for name in config[key] if name in theirs]
     if not found:
         error = UserError(
@@ -152,6 +163,20 @@ def asked(wildcards, key, theirs):
         print(f"mktn: {error}", file=sys.stderr)
         sys.exit(2)
     return found
+
+
+def refuse_other_partitions(what):
+    """One line where `what` is asked of a partition that it is not made of."""
+    if not STANDARD:
+        error = UserError(
+            f"{what} is of the standard partition",
+            where="configuration, pairs.partition",
+            found=PARTITION,
+            expected="standard",
+            do=f"ask for {RESULTS}/test_sets.md",
+        )
+        print(f"mktn: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def table_files(name):

@@ -43,10 +43,11 @@ else:
             runtime=60,
         params:
             mirror=config["mirror"],
+            sets="standard" if STANDARD else f"standard {PARTITION}",
             code=code("download"),
         shell:
             "mktn download --dataset {wildcards.dataset} --registry {input.registry}"
-            " --mirror {params.mirror:q} --out {output.annotations} > {log} 2>&1"
+            " --sets {params.sets} --mirror {params.mirror:q} --out {output.annotations} > {log} 2>&1"
 
 
 rule pairs:

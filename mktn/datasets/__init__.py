@@ -36,8 +36,8 @@ def read_pairs(
     `pairs`: dataset, split, video_id, pair_id, sentence (str), order (Int64), start_s, end_s,
     duration_s (Float64, seconds), with 0 <= start_s < end_s <= duration_s; ends beyond the
     video are clipped. `rejected`: the rows that cannot be used, as annotated, with `reason`.
-    Rows are in file order, train before val before the test sets. Raises UserError on a file that is
-    absent or broken, on an unknown dataset, and on an option that the dataset does not have.
+    Rows are in file order, train before val before the test sets. Raises UserError on a file that
+    is absent or broken, on an unknown dataset, and on an option that the dataset does not have.
     """
     return read_table(dataset, directory, **options).frames()
 

@@ -21,9 +21,7 @@ from mktn.datasets.annotations import (
 VALIDATIONS = ("official", "held_out")
 
 
-def read(
-    directory: Path, validation: str = "official", partition: str = "standard"
-) -> PairTable:
+def read(directory: Path, validation: str = "official", partition: str = "standard") -> PairTable:
     """The pairs of a partition's files. Raises UserError on a file that is absent or broken."""
     if partition != "standard":
         return partitions.read("activitynet", directory, partition, validation)

@@ -13,6 +13,7 @@ from mktn.datasets import DATASETS
 from mktn.errors import UserError
 from mktn.files import written_beside
 
+SETS = ("standard", "cd", "cg", "human")  # DATASET, else DATASET-SET in the registry
 COLUMNS = ("dataset", "path", "sha256", "bytes", "licence", "source")
 
 
@@ -31,14 +32,32 @@ class SourceFile:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `mktn download`."""
     parser.add_argument("--dataset", required=True, choices=DATASETS)
+    parser.add_argument(
+        "--sets",
+        nargs="+",
+        default=["standard"],
+        choices=SETS,
+        help="of the dataset's files; default: standard",
+    )
     parser.add_argument("--registry", required=True, type=Path, help="workflow/sources.tsv")
     parser.add_argument("--mirror", required=True, type=Path, help="directory of the files")
     parser.add_argument("--out", required=True, type=Path, help="output: folder of annotations")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Copy every file of the dataset, plain or .gz as the mirror has it."""
-    files = [f for f in read_registry(arguments.registry) if f.dataset == arguments.dataset]
+    """Copy every file of these sets, plain or .gz as the mirror has it."""
+    wanted = {
+        arguments.dataset if name == "standard" else f"{arguments.dataset}-{name}"
+        for name in arguments.sets
+    }
+    files = [f for f in read_registry(arguments.registry) if f.dataset in wanted]
+    if len({f.dataset for f in files}) < len(wanted):
+        raise UserError(
+            "the registry has no such files",
+            where=arguments.registry,
+            found=", ".join(sorted({f.dataset for f in files})) or "none of the dataset",
+            expected=", ".join(sorted(wanted)),
+        )
     with written_beside(arguments.out) as beside:
         beside.mkdir(parents=True)
         for file in files:

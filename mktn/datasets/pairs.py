@@ -79,9 +79,7 @@ def shared(pairs: pl.DataFrame, test_sets: tuple[str, ...]) -> str:
 
     Sentences count as the same when their words are; pairs when their span is the same too.
     """
-    text = pairs.with_columns(
-        pl.col("sentence").map_elements(normalised, return_dtype=pl.String)
-    )
+    text = pairs.with_columns(pl.col("sentence").map_elements(normalised, return_dtype=pl.String))
     of = {split: text.filter(pl.col("split") == split) for split in ("train", *test_sets)}
     trained = of["train"]["sentence"].unique().implode()
     parts = [

@@ -32,9 +32,7 @@ FOLDERS = {"activitynet": "activitynet_captions", "charades": "charades_sta"}
 CAPTIONS = ("train.json", "val_1.json", "val_2.json")  # in the order in which CD joins them
 
 
-def read(
-    dataset: str, directory: Path, partition: str, validation: str = "official"
-) -> PairTable:
+def read(dataset: str, directory: Path, partition: str, validation: str = "official") -> PairTable:
     """The pairs of a partition, "cd" or "cg", of activitynet or charades.
 
     Raises UserError on a file that is absent or broken, on splits that share videos but must

@@ -48,7 +48,9 @@ class Reannotations:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `mktn reannotations`."""
     parser.add_argument("--dataset", required=True, choices=sorted(FOLDERS))
-    parser.add_argument("--annotations", required=True, type=Path, help="the published annotations")
+    parser.add_argument(
+        "--annotations", required=True, type=Path, help="the published annotations"
+    )
     parser.add_argument(
         "--reannotations", required=True, type=Path, help="folder with human_reannotation/"
     )

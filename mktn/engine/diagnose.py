@@ -16,7 +16,13 @@ import torch
 
 from mktn.config import fill, read_settings
 from mktn.engine.checkpoint import load
-from mktn.engine.evaluate import EVALUATED, EvaluationConfig, check_same, loader_config, variant_name
+from mktn.engine.evaluate import (
+    EVALUATED,
+    EvaluationConfig,
+    check_same,
+    loader_config,
+    variant_name,
+)
 from mktn.engine.metrics import bootstrap_interval, hits_at, paired_bootstrap, ranked_iou
 from mktn.engine.predict import Predictions, choose_device, predict
 from mktn.engine.retrieval import RANKS, positives_of, retrieved, similarities

@@ -2,8 +2,9 @@
 
 A moment or span is `(start_s, end_s)`. A ranking is the moments of one query, `(k, 2)`, best
 first; `k` may differ between queries. A target is a span `(2,)`, or several annotators' spans
-`(A, 2)`, NaN where a query has fewer, and then the annotator who agrees best counts. "R@n, IoU=m" is the share of queries with at least one of
-the first n moments whose IoU with the target is larger than m; mIoU is the mean IoU of the first.
+`(A, 2)`, NaN where a query has fewer, and then the annotator who agrees best counts.
+"R@n, IoU=m" is the share of queries with at least one of the first n moments whose IoU with the
+target is larger than m; mIoU is the mean IoU of the first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -115,8 +116,9 @@ def evaluate_rankings(
     """R@n for each n and iou, then mIoU, in per cent with 95 % intervals over videos.
 
     `ranked` may be a mapping from each iou to its rankings, where the NMS threshold follows
-    the iou; mIoU then takes the first of them. `target_s` is `(Q, 2)` or `(Q, A, 2)`. Rows: `metric` ("R" | "mIoU"), `n`, `iou` (None
-    for mIoU), `value`, `ci_low`, `ci_high`. Raises ValueError on an unknown comparison.
+    the iou; mIoU then takes the first of them. `target_s` is `(Q, 2)` or `(Q, A, 2)`. Rows:
+    `metric` ("R" | "mIoU"), `n`, `iou` (None for mIoU), `value`, `ci_low`, `ci_high`. Raises
+    ValueError on an unknown comparison.
     """
     if comparison not in COMPARISONS:
         raise ValueError(f"{comparison = }, expected one of {', '.join(COMPARISONS)}")

@@ -97,7 +97,9 @@ def run(arguments: argparse.Namespace) -> None:
             iou: round(iou - 0.05, 4) if before["nms"] == "peer" else float(before["nms"])
             for iou in ious
         }
-        moments = read_moments(arguments.predictions, queries, sorted(set(limits.values())), max(ns))
+        moments = read_moments(
+            arguments.predictions, queries, sorted(set(limits.values())), max(ns)
+        )
         ranked = {iou: moments[limit] for iou, limit in limits.items()}
     for test_set in HUMAN_SETS:
         if arguments.annotators:
@@ -121,8 +123,8 @@ def run(arguments: argparse.Namespace) -> None:
 def left_out(queries: Queries, test_set: str) -> tuple[Floats, Floats, list[str]]:
     """Each annotator's moment as an answer (R,1,2), its targets (R,any,2), its video (R).
 
-    Moments and targets are in per cent. The targets are those of the test set without the annotator's own moment; R is the number of
-    annotations.
+    Moments and targets are in per cent. The targets are those of the test set without the
+    annotator's own moment; R is the number of annotations.
     """
     query, annotator = np.nonzero(~np.isnan(queries.human[..., 0]))  # (R,), (R,)
     targets = queries.targets(test_set)[query]
