@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from mktn.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import polars as pl
 
     from mktn.datasets.annotations import PairTable
@@ -47,7 +49,7 @@ def read_table(dataset: str, directory: str | Path, **options: str) -> PairTable
     from mktn.datasets import activitynet, charades, tacos
 
     partition = {"partition": tuple(PARTITIONS)}
-    readers = {
+    readers: dict[str, tuple[Callable[..., PairTable], dict[str, tuple[str, ...]]]] = {
         "activitynet": (activitynet.read, {"validation": activitynet.VALIDATIONS, **partition}),
         "charades": (charades.read, partition),
         "tacos": (tacos.read, {"version": tacos.VERSIONS}),

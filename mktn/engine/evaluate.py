@@ -34,12 +34,12 @@ class EvaluationConfig:
     dataset: str
     ious: tuple[float, ...]
     table_iou: float  # the lower IoU of the paper's table; the train prior is fitted to it
-    partition: str = "standard"  # mktn.datasets.PARTITIONS
     nms: Any = 0.5  # an IoU, or "peer": IoU - 0.05 for each IoU (TALL, DRN)
     ns: tuple[int, ...] = (1, 5)
     comparison: Literal[">", ">="] = ">"
     order: Literal["annotation", "shuffled", "none"] = "annotation"
     validation: Literal["official", "held_out"] = "official"
+    partition: str = "standard"  # mktn.datasets.PARTITIONS
     bootstraps: int = 1000
     seed: int = 0
     device: str = "auto"

@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> None:
     for test_set in HUMAN_SETS:
         if arguments.annotators:
             answers, targets, video_ids = left_out(queries, test_set)
-            scores = evaluate_rankings(answers, targets, video_ids, (1,), ious, *draws)
+            scores = evaluate_rankings(list(answers), targets, video_ids, (1,), ious, *draws)
         else:
             targets = queries.targets(test_set) * queries.duration_s[:, None, None] / 100
             scores = evaluate_rankings(ranked, targets, queries.video_ids, ns, ious, *draws)

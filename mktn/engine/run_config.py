@@ -34,9 +34,9 @@ class RunConfig:
 
     source: str
     dataset: str
-    partition: str = "standard"  # mktn.datasets.PARTITIONS
     model: str = "mktn"
     variant: str = "full"
+    partition: str = "standard"  # mktn.datasets.PARTITIONS
     seed: int = 0
     device: str = "auto"
     threads: int = 1

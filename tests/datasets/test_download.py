@@ -65,3 +65,19 @@ def test_the_registry_names_the_shared_files(shared_data: Path, tmp_path: Path) 
             main(["download", "--dataset", dataset, "--mirror", str(shared_data), *options]) == 0
         )
     assert (tmp_path / "charades" / "charades_v1" / "license.txt").is_file()
+
+
+def test_the_registry_names_the_files_of_other_partitions(
+    shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry = Path(__file__).parents[2] / "workflow" / "sources.tsv"
+    command = ("download", "--registry", str(registry), "--mirror", str(shared_data), "--out")
+    counts = {"cd": (3, 4), "cg": (4, 4), "human": (5, 3)}
+    for name, of_datasets in counts.items():
+        for dataset, count in zip(("activitynet", "charades"), of_datasets, strict=True):
+            out = tmp_path / dataset / name
+            assert main([*command, str(out), "--dataset", dataset, "--sets", name]) == 0
+            inside = "human_reannotation" if name == "human" else f"{name}_split"
+            assert len(list((out / inside).iterdir())) == count
+    assert main([*command, str(tmp_path / "t"), "--dataset", "tacos", "--sets", "cd"]) == 2
+    assert "the registry has no such files" in capsys.readouterr().err
