@@ -190,7 +190,12 @@ def table_files(name):
 
 def diagnosed_files(name):
     """The file `name` of full, its blind twins and the baselines."""
-    return run_files(name, DATASETS, ["full", *BLIND])
+
+    def given(wildcards):
+        refuse_other_partitions("the diagnostics page")
+        return run_files(name, DATASETS, ["full", *BLIND])
+
+    return given
 
 
 def run_files(name, datasets, variants):
