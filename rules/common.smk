@@ -38,6 +38,15 @@ SHOWN = [
 RUN = f"runs/{PLACE}/{{dataset}}/{config['model']}/{{variant}}/seed{{seed}}"
 BASELINE = f"runs/{PLACE}/{{dataset}}/{{baseline}}/baseline/seed{{seed}}"
 
+# The datasets with test queries that more annotators gave moments, their runs and annotators.
+HUMAN_DATASETS = [
+    dataset
+    for dataset in DATASETS
+    if STANDARD and SOURCE != "synthetic" and dataset != "tacos"
+]
+SCORED = f"runs/{PLACE}/{{dataset}}/{{system}}/{{scored}}/seed{{seed}}"
+CEILING = f"runs/{PLACE}/{{dataset}}/{ANNOTATORS}/{LEAVE_ONE_OUT}/seed{{seed}}"
+
 
 wildcard_constraints:
     dataset="activitynet|charades|tacos",
@@ -205,6 +214,30 @@ def run_files(name, datasets, variants):
         *expand(f"{RUN}/{name}", dataset=datasets, variant=variants, seed=seeds),
         *expand(
             f"{BASELINE}/{name}", dataset=datasets, baseline=baselines, seed=seeds[0]
+        ),
+    ]
+
+
+def scored_files():
+    """metrics.json of every test set of the partition: systems, then annotators."""
+    variants = config["variants"]
+    if not STANDARD:
+        names = [f"metrics-{test_set}.json" for test_set in TEST_SETS[PARTITION]]
+        return [path for name in names for path in run_files(name, DATASETS, variants)]
+    humans = [f"metrics-{name}.json" for name in HUMAN_SETS]
+    return [
+        *run_files("metrics.json", DATASETS, variants),
+        *(
+            path
+            for name in humans
+            for path in (
+                *run_files(name, HUMAN_DATASETS, variants),
+                *expand(
+                    f"{CEILING}/{name}",
+                    dataset=HUMAN_DATASETS,
+                    seed=config["seeds"][0],
+                ),
+            )
         ),
     ]
 

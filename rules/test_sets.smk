@@ -1,42 +1,9 @@
 # Test sets beyond `test`: those of another partition, and test queries that more annotators gave
 # moments. The configured partition's, with the standard one's `test`, make one table.
-HUMAN_DATASETS = [
-    dataset
-    for dataset in DATASETS
-    if STANDARD and SOURCE != "synthetic" and dataset != "tacos"
-]
-SCORED = f"runs/{PLACE}/{{dataset}}/{{system}}/{{scored}}/seed{{seed}}"
-CEILING = f"runs/{PLACE}/{{dataset}}/{ANNOTATORS}/{LEAVE_ONE_OUT}/seed{{seed}}"
-
-
 wildcard_constraints:
     test_set="|".join(TEST_SETS[PARTITION]),
     system="|".join((config["model"], *config["baselines"])),
     scored="|".join((*VARIANTS, "baseline")),
-
-
-def scored_files():
-    """metrics.json of every test set of the partition: systems, then annotators."""
-    variants = config["variants"]
-    if not STANDARD:
-        names = [f"metrics-{test_set}.json" for test_set in TEST_SETS[PARTITION]]
-        return [path for name in names for path in run_files(name, DATASETS, variants)]
-    humans = [f"metrics-{name}.json" for name in HUMAN_SETS]
-    return [
-        *run_files("metrics.json", DATASETS, variants),
-        *(
-            path
-            for name in humans
-            for path in (
-                *run_files(name, HUMAN_DATASETS, variants),
-                *expand(
-                    f"{CEILING}/{name}",
-                    dataset=HUMAN_DATASETS,
-                    seed=config["seeds"][0],
-                ),
-            )
-        ),
-    ]
 
 
 use rule evaluate as evaluate_test_set with:
