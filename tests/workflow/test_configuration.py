@@ -53,6 +53,15 @@ def test_the_schema_lists_the_variants_of_the_code() -> None:
             "(source: .*published annot|datasets.2: .*activitynet or)",
         ),
         (
+            {
+                "pairs": {"partition": "cg"},
+                "source": "simulated",
+                "mirror": "here",
+                "datasets": ["charades", "activitynet"],
+            },
+            r"datasets\.1: value refused, found 'activitynet', expected charades: simulated",
+        ),  # fmt: skip
+        (
             {"per_dataset": {"charades": {"pairs": {"partition": "cd"}}}},
             r"charades\.pairs\.partition: value refused, .*pairs\.partition is of all datasets",
         ),

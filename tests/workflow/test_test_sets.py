@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.workflow.test_pipeline import ROOT, jobs, snakemake
 
 SIMULATED = ("--configfile", f"{ROOT}/config.yaml", f"{ROOT}/workflow/configs/simulated.yaml")
-GIVEN = ("--config", "mirror=somewhere", "results=results")
+GIVEN = ("--config", "mirror=somewhere", "results=results", "datasets=[charades]")
 
 
 def test_each_test_set_of_a_partition_is_scored_in_folders_of_its_own(tmp_path: Path) -> None:
