@@ -2,7 +2,7 @@
 
 The labels stand for a recogniser (`mktn.features.simulated_recogniser`). Charades has action
 labels, ActivityNet class segments and annotators' words, TACoS annotators' words alone: each
-store's statement says which. Of the pairs file only the video ids and durations are read.
+store's statement says which. Of the pairs file only video ids, durations and splits are read.
 """
 
 import argparse

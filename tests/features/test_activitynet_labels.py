@@ -73,7 +73,13 @@ def test_a_sole_annotation_is_marked_and_knows_frequent_training_words(annotatio
 
 
 def test_test_queries_do_not_change_the_features(annotations: Path, tmp_path: Path) -> None:
-    columns = {"dataset": "activitynet", "pair_id": "x", "sentence": "y", "duration_s": 20.0}
+    columns = {
+        "dataset": "activitynet",
+        "split": "test",
+        "pair_id": "x",
+        "sentence": "y",
+        "duration_s": 20.0,
+    }
     pairs = pl.DataFrame([{**columns, "video_id": "v_both"}, {**columns, "video_id": "v_none"}])
     pairs.write_parquet(tmp_path / "pairs.parquet")
     settings = SimulateSettings(frames=8, dimension=32, patches=0, occurrences=2)

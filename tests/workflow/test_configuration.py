@@ -60,7 +60,7 @@ def test_the_schema_lists_the_variants_of_the_code() -> None:
                 "datasets": ["charades", "activitynet"],
             },
             r"datasets\.1: value refused, found 'activitynet', expected charades: simulated",
-        ),  # fmt: skip
+        ),
         (
             {"per_dataset": {"charades": {"pairs": {"partition": "cd"}}}},
             r"charades\.pairs\.partition: value refused, .*pairs\.partition is of all datasets",
