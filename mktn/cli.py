@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "pretrain": ("mktn.features.pretrain", "train a narrow video backbone on labelled clips"),
     "extract-video": ("mktn.features.extract", "videos to clip features, one Zarr part"),
+    "import-features": ("mktn.features.importers", "published feature files to one Zarr part"),
     "resample": (
         "mktn.features.resample",
         "clip features to T frames a video, what training reads",
@@ -31,7 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rescore": ("mktn.engine.rescore", "predictions against several annotators, and these"),
     "diagnose": ("mktn.engine.diagnose", "order, single queries, seen sentences, retrieval"),
     "diagnostics": ("mktn.report.diagnostics", "diagnoses of all runs as csv and Markdown"),
-    "bench": ("mktn.engine.bench", "what multi-pair batches save; memory of the similarities"),
+    "bench": ("mktn.engine.bench", "speed and memory, measured against a baseline in one run"),
     "tables": ("mktn.report.tables", "a results table from the runs' metrics and predictions"),
     "test-sets": ("mktn.report.test_sets", "scores of all test sets, as csv and Markdown"),
     "page": ("mktn.report.page", "results tables as one Markdown page"),

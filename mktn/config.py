@@ -4,6 +4,7 @@ A command gets its settings as `--settings`, JSON text or the path of a YAML or 
 only what that step uses, so that a change reruns that step and no other.
 """
 
+import contextlib
 import dataclasses
 import difflib
 import json
@@ -162,7 +163,11 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
-        return _convert(next(a for a in arguments if a is not type(None)), value, where)
+        kinds = [kind for kind in arguments if kind is not type(None)]
+        for kind in kinds[:-1]:
+            with contextlib.suppress(UserError):
+                return _convert(kind, value, where)
+        return _convert(kinds[-1], value, where)
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(_convert(arguments[0], item, where) for item in value)
     if origin is typing.Literal:

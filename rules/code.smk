@@ -3,8 +3,13 @@ from mktn.provenance import code_sha256
 
 # The files of the package that each step runs: what makes Snakemake run it again.
 STORES = ["store", "writers", "sharded", "journal"]
-CLIPS = ["video", "c3d", "i3d", "backbones", "preprocessing", *STORES]
+CLIPS = [
+    *("video", "preprocessing", "video_backbone", "c3d", "i3d"),
+    *("torchvision_backbones", "backbones", "published_weights", "recipes"),
+    *STORES,
+]
 LOADING = [
+    "datasets/sentences.py",
     "grouping/batch.py",
     "grouping/loader.py",
     "features/store.py",
@@ -14,7 +19,17 @@ LOADING = [
 ]
 STEP_CODE = {
     "synthesize": ["datasets/synthetic"],
-    "download": ["datasets/download.py"],
+    "download": [
+        f"datasets/{name}.py"
+        for name in (
+            "download",
+            "registry",
+            "fetch",
+            "transfer",
+            "http_client",
+            "source_lock",
+        )
+    ],
     "pairs": [
         f"datasets/{name}.py"
         for name in (
@@ -55,16 +70,40 @@ STEP_CODE = {
         )
     ],
     "extract_video": [f"features/{name}.py" for name in (*CLIPS, "extract")],
-    "resample": [f"features/{name}.py" for name in ("resample", *STORES)],
-    "extract_text": [
+    "import_features": [
         f"features/{name}.py"
         for name in (
-            "text",
-            "text_store",
-            "glove",
-            "skipthought",
-            "skipthought_training",
+            *STORES,
+            "importers",
+            "import_checks",
+            "feature_source",
+            "feature_files",
+            "stored_features",
+            "published",
+            "clip_times",
+            "pairs_file",
+            "resample",
         )
+    ],
+    "resample": [f"features/{name}.py" for name in ("resample", *STORES)],
+    "extract_text": [
+        "datasets/sentences.py",
+        *(
+            f"features/{name}.py"
+            for name in (
+                "text",
+                "text_store",
+                "word_vectors",
+                "known_words",
+                "glove",
+                "glove_cache",
+                "glove_training",
+                "skipthought",
+                "skipthought_published",
+                "pickled_rows",
+                "skipthought_training",
+            )
+        ),
     ],
     "relate": [
         "grouping/relations.py",

@@ -37,7 +37,7 @@ use rule evaluate_baseline as evaluate_baseline_test_set with:
 
 rule download_reannotations:
     input:
-        registry=f"{REPOSITORY}/workflow/sources.tsv",
+        registry=REGISTRY,
     output:
         reannotations=directory(f"{DATA}/reannotations/{{dataset}}/files"),
     log:
@@ -51,11 +51,11 @@ rule download_reannotations:
         mem_mb=500,
         runtime=60,
     params:
-        mirror=config["mirror"],
+        mirror=MIRROR,
         code=code("download"),
     shell:
-        "mktn download --dataset {wildcards.dataset} --registry {input.registry} --sets human"
-        " --mirror {params.mirror:q} --out {output.reannotations} > {log} 2>&1"
+        "mktn download --dataset {wildcards.dataset} --registry {input.registry}"
+        " --roles annotators {params.mirror} --out {output.reannotations} > {log} 2>&1"
 
 
 rule reannotations:

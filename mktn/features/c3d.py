@@ -8,10 +8,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from mktn.features.video_backbone import Grid, VideoBackbone, grid_patches
+
 FRAMES = 16
 
 
-class C3D(nn.Module):
+class C3D(VideoBackbone):
     """C3D whose channels scale with `width` (64: the published network, fc6 of 4096).
 
     width: channels of conv1; size: pixels a side of the clips, 112 as published; classes: outputs
@@ -23,7 +25,7 @@ class C3D(nn.Module):
         width: int = 64,
         size: int = 112,
         classes: int = 487,
-        patch_grid: tuple[int, int] = (2, 2),
+        patch_grid: Grid = (2, 2),
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
@@ -71,8 +73,7 @@ class C3D(nn.Module):
         `patch_grid`, row by row. Raises ValueError on clips of another shape.
         """
         conv5b = self.convolve(clip)
-        patches = functional.adaptive_avg_pool2d(conv5b.mean(2), self.patch_grid)
-        return self.embed(conv5b), patches.flatten(2).transpose(1, 2)  # (B,F), (B,C,D_p)
+        return self.embed(conv5b), grid_patches(conv5b, self.patch_grid)
 
     def embed(self, conv5b: torch.Tensor) -> torch.Tensor:
         """fc6 (B,F) after its ReLU from the conv5b map."""

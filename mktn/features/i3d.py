@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from mktn.features.video_backbone import Grid, VideoBackbone, grid_patches
+
 # name -> channels of b0, b1a, b1b, b2a, b2b, b3b (table 1 of Szegedy et al., CVPR 2015)
 MIXED = {
     "Mixed_3b": (64, 96, 128, 16, 32, 32),
@@ -24,7 +26,7 @@ MIXED = {
 Size3 = tuple[int, int, int]
 
 
-class I3D(nn.Module):
+class I3D(VideoBackbone):
     """I3D whose channels scale with `width` (1.0: the published network, 1024 features).
 
     classes: outputs of the logits layer; patch_grid: rows and columns of patches; dropout before
@@ -35,7 +37,7 @@ class I3D(nn.Module):
         self,
         width: float = 1.0,
         classes: int = 400,
-        patch_grid: tuple[int, int] = (2, 2),
+        patch_grid: Grid = (2, 2),
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
@@ -72,8 +74,7 @@ class I3D(nn.Module):
         `patch_grid`, row by row; so D_p = D.
         """
         mixed5c = self.convolve(clip)
-        patches = functional.adaptive_avg_pool2d(mixed5c.mean(2), self.patch_grid)
-        return self.embed(mixed5c), patches.flatten(2).transpose(1, 2)  # (B,D), (B,C,D_p)
+        return self.embed(mixed5c), grid_patches(mixed5c, self.patch_grid)
 
     def embed(self, mixed5c: torch.Tensor) -> torch.Tensor:
         """The global feature (B,D) from the Mixed_5c map."""

@@ -7,7 +7,7 @@ import argparse
 import dataclasses
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from mktn.config import fill, read_settings
 from mktn.errors import UserError
-from mktn.features.backbones import BACKBONES, BackboneDescription, BackboneName, build, save
+from mktn.features.backbones import BackboneDescription, build, save
 from mktn.features.c3d import C3D
 from mktn.features.clip_classifier import BINS, ClipClassifier, actor_loss
 from mktn.features.clip_labels import (
@@ -30,6 +30,8 @@ from mktn.features.i3d import I3D
 from mktn.features.labelled_clips import LabelledVideos
 from mktn.features.preprocessing import Preprocessing
 from mktn.seeds import named_rng, named_seed
+
+PretrainedName = Literal["c3d", "i3d"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +71,7 @@ class PretrainSettings:
 
 
 def pretrain(
-    actions: list[Path], videos: list[Path], name: BackboneName, settings: PretrainSettings
+    actions: list[Path], videos: list[Path], name: PretrainedName, settings: PretrainSettings
 ) -> tuple[C3D | I3D, BackboneDescription]:
     """A backbone trained on the training splits, and its description with validation scores.
 
@@ -107,7 +109,9 @@ def pretrain(
         backbone=name, width=settings.width, classes=len(labels.names), labels=labels.names,
         preprocessing=recipe, patch_grid=settings.patch_grid,
     )  # fmt: skip
-    model = ClipClassifier(build(description, settings.dropout), labels)
+    backbone = build(description, settings.dropout)
+    assert isinstance(backbone, C3D | I3D)
+    model = ClipClassifier(backbone, labels)
     clips = training.all_clips()
     model.initialise(np.mean([training.targets(*clip) for clip in clips], axis=0))
     log = _train(model, training, settings)
@@ -202,7 +206,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--videos", type=Path, nargs="+", required=True, help="folder of VIDEO.mp4 of each table"
     )
-    parser.add_argument("--backbone", choices=BACKBONES, required=True)
+    parser.add_argument("--backbone", choices=get_args(PretrainedName), required=True)
     parser.add_argument(
         "--weights", type=Path, required=True, help=".safetensors; .json beside it"
     )

@@ -5,7 +5,10 @@ from pathlib import Path
 from tests.workflow.test_pipeline import ROOT, jobs, snakemake
 
 SIMULATED = ("--configfile", f"{ROOT}/config.yaml", f"{ROOT}/workflow/configs/simulated.yaml")
-GIVEN = ("--config", "mirror=somewhere", "results=results", "datasets=[charades]")
+GIVEN = (
+    *("--config", "mirror=somewhere", "results=results", "datasets=[charades]"),
+    "word_vectors=trained",
+)
 
 
 def test_each_test_set_of_a_partition_is_scored_in_folders_of_its_own(tmp_path: Path) -> None:
@@ -15,7 +18,7 @@ def test_each_test_set_of_a_partition_is_scored_in_folders_of_its_own(tmp_path: 
     assert (needed["evaluate_test_set"], needed["evaluate_baseline_test_set"]) == (3, 6)
     assert (needed["train_full"], needed["test_sets"]) == (1, 1)
     assert not {"evaluate", "table", "rescore"} & set(needed)
-    assert "--sets standard cg" in run.stdout
+    assert "--roles annotations,labels,splits" in run.stdout
     assert "--split novel_word" in run.stdout
     assert "metrics-novel_word.json" in run.stdout
     assert "results/cg/test_sets.csv" in run.stdout
