@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "mktn.features.resample",
         "clip features to T frames a video, what training reads",
     ),
+    "features": ("mktn.features.info", "`info DIR`: what features or text are, and where from"),
     "extract-text": ("mktn.features.text", "sentences to word and sentence vectors"),
     "simulate": ("mktn.features.simulate", "video features simulated from human labels"),
     "oracle": ("mktn.engine.simulated_oracle", "what simulated features answer untrained"),

@@ -54,7 +54,7 @@ if SOURCE in ("synthetic", "published"):
             dataset=either(EXTRACTED),
         conda:
             "../envs/mktn.yaml"
-        threads: config["threads"]
+        threads: lambda w: config["threads"] + of(w.dataset, "extract", "decode_workers")
         resources:
             mem_mb=4000,
             runtime=120,

@@ -2,17 +2,18 @@
 from mktn.provenance import code_sha256
 
 # The files of the package that each step runs: what makes Snakemake run it again.
-STORES = ["store", "writers", "sharded", "journal"]
+STORES = ["store", "zarr_group", "writers", "sharded", "journal"]
 CLIPS = [
-    *("video", "preprocessing", "video_backbone", "c3d", "i3d"),
-    *("torchvision_backbones", "backbones", "published_weights", "recipes"),
-    *STORES,
+    *("video", "pictures", "preprocessing", *STORES),
+    *("video_backbone", "c3d", "i3d", "torchvision_backbones"),
+    *("backbones", "published_weights", "recipes"),
 ]
+DECODING = ["video_files", "decoding", "decode_worker", "inference"]
 LOADING = [
     "datasets/sentences.py",
     "grouping/batch.py",
     "grouping/loader.py",
-    "features/store.py",
+    *(f"features/{name}.py" for name in ("store", "zarr_group", "reader")),
     "features/text_store.py",
     "engine/checkpoint.py",
     "models",
@@ -69,7 +70,7 @@ STEP_CODE = {
             "labelled_clips",
         )
     ],
-    "extract_video": [f"features/{name}.py" for name in (*CLIPS, "extract")],
+    "extract_video": [f"features/{name}.py" for name in (*CLIPS, *DECODING, "extract")],
     "import_features": [
         f"features/{name}.py"
         for name in (
@@ -122,10 +123,12 @@ STEP_CODE = {
     ],
     "evaluate": [
         *LOADING,
+        "features/origin.py",
         *(f"engine/{name}.py" for name in ("evaluate", "metrics", "predict", "decode")),
     ],
     "evaluate_baseline": [
         "grouping/loader.py",
+        "features/origin.py",
         *(f"engine/{name}.py" for name in ("evaluate", "metrics", "baselines")),
     ],
     "rescore": ["engine/rescore.py", "engine/metrics.py"],

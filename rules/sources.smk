@@ -44,7 +44,13 @@ else:
         params:
             mirror=MIRROR,
             # Simulated features are made from the labels of actions, where a dataset has them.
-            roles="annotations,labels" if STANDARD else "annotations,labels,splits",
+            roles=",".join(
+                [
+                    "annotations",
+                    *(["labels"] if SOURCE == "simulated" else []),
+                    *([] if STANDARD else ["splits"]),
+                ]
+            ),
             code=code("download"),
         shell:
             "mktn download --dataset {wildcards.dataset} --registry {input.registry}"

@@ -6,6 +6,7 @@ an interrupted run has brought stays in `OUT.part/`, whole files and partial one
 
 import argparse
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,8 +72,18 @@ def run(arguments: argparse.Namespace) -> None:
         )
     files = select(registry, arguments.dataset, roles, arguments.only)
     settings = fill(TransferSettings, read_settings(arguments.settings))
-    lock = SourceLock(arguments.lock or arguments.out.parent / "sources.lock")
-    new = download(files, arguments.mirror, arguments.out, lock, settings, bool(arguments.dataset))
+    # Of a link the target counts, so that files move within one file system.
+    out = arguments.out.resolve()
+    lock = SourceLock(arguments.lock or out.parent / "sources.lock")
+    try:
+        new = download(files, arguments.mirror, out, lock, settings, bool(arguments.dataset))
+    except OSError as error:
+        raise UserError(
+            "a file cannot be written or read",
+            where=error.filename or out,
+            found=error.strerror or error,
+            do="make room, or name another --out; what has come is kept and continued",
+        ) from error
     whose = arguments.dataset or "all"
     there = len(files) - new
     print(f"{whose}: {new} files brought to {arguments.out} and verified, {there} were there")
@@ -121,7 +132,7 @@ def download(
             # A wrong or older form of the file would be read in place of the new one.
             for form in (file.file_name, f"{file.file_name}.gz"):
                 (folder / form).unlink(missing_ok=True)
-            brought.replace(folder / brought.name)
+            shutil.move(brought, folder / brought.name)
         _remove_empty(staging)
     return len(moves)
 
@@ -145,7 +156,7 @@ def _failed(
     told = []
     for file, why in failures[:SHOWN]:
         target = out / Path(*Path(file.path).parts[int(one_dataset) :])
-        told.append(f"{file.path}: {why}; {_advice(file)} and put it at {target}")
+        told.append(f"{file.path}: {why}; {_advice(file)}; put it at {target}")
     more = f"; {len(failures) - SHOWN} more alike" if len(failures) > SHOWN else ""
     return UserError(
         f"{len(failures)} of {count} files could not be brought: {' | '.join(told)}{more}"

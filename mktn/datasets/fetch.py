@@ -1,6 +1,7 @@
 """One file of the registry: from the first of its places that gives the right content."""
 
 import dataclasses
+import errno
 import gzip
 import hashlib
 import shutil
@@ -12,10 +13,9 @@ from pathlib import Path
 
 from mktn.datasets.http_client import TransferError, TransferSettings, new_session
 from mktn.datasets.progress import Progress
-from mktn.datasets.registry import SourceFile, megabytes
+from mktn.datasets.registry import SourceFile
 from mktn.datasets.source_lock import SourceLock
 from mktn.datasets.transfer import CHUNK_BYTES, Transfer, known_beside
-from mktn.errors import UserError
 
 
 class NotBroughtError(Exception):
@@ -44,7 +44,7 @@ class Fetcher:
         """The file in `folder`, as NAME or NAME.gz as its place has it.
 
         Tries the mirrors in their order, then the registry's addresses. Raises NotBroughtError
-        with the reasons where all fail, UserError where the disk is full.
+        with the reasons where all fail, OSError where the disk is full.
         """
         folder.mkdir(parents=True, exist_ok=True)
         present, _ = self.standing(file, folder)
@@ -58,8 +58,6 @@ class Fetcher:
                 return self._from_place(file, place, given, folder)
             except TransferError as error:
                 tried.append(f"{place}: {error}")
-            except OSError as error:
-                raise _disk(error, folder) from error
         raise NotBroughtError("; ".join(tried) or "no address to try")
 
     def standing(self, file: SourceFile, folder: Path) -> tuple[Path | None, list[str]]:
@@ -95,10 +93,16 @@ class Fetcher:
         if found is None:
             raise TransferError("is not there")
         name = found.name if found.name == f"{file.file_name}.gz" else file.file_name
-        part = folder / f"{name}.part"
-        _discard(part)
-        shutil.copyfile(found, part)
-        return self._kept(file, part, folder / name, str(found))
+        # Not NAME.part: what has come over http stays until the file is whole.
+        copy = folder / f"{name}.copy"
+        try:
+            shutil.copyfile(found, copy)
+        except OSError as error:
+            copy.unlink(missing_ok=True)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise TransferError(f"cannot be read ({error.strerror})") from error
+        return self._kept(file, copy, folder / name, str(found))
 
     def _fetched(self, file: SourceFile, url: str, target: Path) -> Path:
         host = urllib.parse.urlsplit(url).netloc
@@ -143,7 +147,7 @@ class Fetcher:
             _discard(part)
             raise TransferError(wrong)
         part.replace(target)
-        _discard(part)
+        _discard(target.with_name(f"{target.name}.part"))
         return target
 
     def _expected(self, file: SourceFile) -> Content | None:
@@ -203,13 +207,3 @@ def _local(place: str) -> Path:
 def _discard(part: Path) -> None:
     part.unlink(missing_ok=True)
     known_beside(part).unlink(missing_ok=True)
-
-
-def _disk(error: OSError, folder: Path) -> UserError:
-    free = megabytes(shutil.disk_usage(folder).free)
-    return UserError(
-        "a file cannot be written or read",
-        where=error.filename or folder,
-        found=f"{error.strerror or error}, {free} free",
-        do="make room or name another --out; what has come is kept and continued",
-    )

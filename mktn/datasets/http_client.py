@@ -90,12 +90,13 @@ def reason(error: BaseException) -> str:
     while inner.args and isinstance(inner.args[0], BaseException):
         inner = inner.args[0]
     inner = getattr(inner, "reason", None) or inner
-    if isinstance(inner, urllib3.exceptions.ConnectTimeoutError):
-        return "no connection in time"
     if isinstance(inner, urllib3.exceptions.NameResolutionError):
         return "the host's name is not known here"
     if isinstance(inner, urllib3.exceptions.NewConnectionError):
+        # It counts as a ConnectTimeoutError too, so it is asked for first.
         return "no connection"
+    if isinstance(inner, urllib3.exceptions.ConnectTimeoutError):
+        return "no connection in time"
     if isinstance(inner, urllib3.exceptions.ReadTimeoutError):
         return "no byte in time"
     text = str(inner) or type(inner).__name__

@@ -17,6 +17,7 @@ ROLES = (
     "labels",
     "splits",
     "annotators",
+    "metadata",
     "originals",
     "features",
     "videos",

@@ -19,7 +19,9 @@ from mktn.files import write_text
 BENCHES = {
     "multipair": ("mktn.engine.multipair_bench", "MultipairSettings"),
     "similarity": ("mktn.engine.similarity_bench", "SimilaritySettings"),
+    "reading": ("mktn.engine.reading_bench", "ReadingSettings"),
     "import": ("mktn.engine.import_bench", "ImportBenchSettings"),
+    "extraction": ("mktn.engine.extraction_bench", "ExtractionSettings"),
     "words": ("mktn.features.words_bench", "WordsSettings"),
 }
 

@@ -1,17 +1,21 @@
 """`mktn extract-video`: the videos of the pairs to clip features, one Zarr part a job.
 
 Part k of N takes every N-th video, sorted by id, from the k-th on. A video that cannot be used is
-recorded with its error, and the others go on.
+recorded with its error, and the others go on. A job that was interrupted goes on where it stopped.
 """
 
 import argparse
+import contextlib
 import dataclasses
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from types import FrameType
+from typing import Any, Literal
 
-import numpy as np
+import av
 import polars as pl
 import torch
 from tqdm import tqdm
@@ -20,46 +24,54 @@ import mktn
 from mktn.config import fill, read_settings
 from mktn.errors import UserError
 from mktn.features.backbones import BACKBONES, BackboneDescription, load
-from mktn.features.c3d import C3D
-from mktn.features.i3d import I3D
-from mktn.features.preprocessing import Preprocessing
-from mktn.features.video import VideoError
-from mktn.features.writers import Compressor, PartWriter
+from mktn.features.decoding import decode
+from mktn.features.inference import DType, Extracted, Inference, extracted
+from mktn.features.sharded import Compressor
+from mktn.features.video import FRAME_RATE_POLICY
+from mktn.features.video_backbone import VideoBackbone
+from mktn.features.video_files import VideoReader, find_videos
+from mktn.features.writers import PartWriter
+from mktn.provenance import code_sha256
 
-SUFFIXES = (".mp4", ".mkv", ".webm", ".avi")
+# What the numbers of a part depend on.
+FEATURE_CODE = (
+    *("features/video.py", "features/pictures.py", "features/preprocessing.py"),
+    *("features/video_backbone.py", "features/backbones.py", "features/published_weights.py"),
+    *("features/c3d.py", "features/i3d.py", "features/torchvision_backbones.py"),
+    "features/inference.py",
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class ExtractSettings:
     """batch in clips; threads of torch; device: auto takes a GPU where there is one.
 
-    log_every: videos between two lines of a log that is no terminal.
+    decode_workers: processes that decode, 0 for none; timeout_s: how long one may go without
+    decoding a frame; dtype that autocast computes in; patch_grid: rows and columns of patches in
+    place of those beside the weights; log_every: videos between two lines of a log that is no
+    terminal.
     """
 
     batch: int = 16
     threads: int = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    decode_workers: int = 1
+    timeout_s: float = 60.0
+    dtype: DType = "float32"
+    patch_grid: tuple[int, ...] | None = None
     compressor: Compressor = "none"
     log_every: int = 50
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.log_every < 1:
             raise ValueError(f"batch {self.batch} or log_every {self.log_every} is below 1")
-
-
-@dataclasses.dataclass(frozen=True)
-class Extracted:
-    """features (n,D), patches (n,C,D_p) float16 and span_s (n,2) float32 of one video."""
-
-    features: np.ndarray
-    patches: np.ndarray
-    span_s: np.ndarray
-
-
-def video_path(directory: Path, video_id: str) -> Path:
-    """The file of a video: its id with the first known suffix that exists, or `.mp4`."""
-    candidates = [directory / f"{video_id}{suffix}" for suffix in SUFFIXES]
-    return next((path for path in candidates if path.is_file()), candidates[0])
+        if self.decode_workers < 0 or self.timeout_s <= 0:
+            raise ValueError(
+                f"decode_workers {self.decode_workers} is below 0 or "
+                f"timeout_s {self.timeout_s} not above 0"
+            )
+        if self.patch_grid is not None and (len(self.patch_grid) != 2 or min(self.patch_grid) < 1):
+            raise ValueError(f"patch_grid {self.patch_grid}: expected rows and columns")
 
 
 def part_of(video_ids: list[str], part: int, parts: int) -> list[str]:
@@ -67,94 +79,127 @@ def part_of(video_ids: list[str], part: int, parts: int) -> list[str]:
     return sorted(set(video_ids))[part::parts]
 
 
-def extract(
-    backbone: C3D | I3D, recipe: Preprocessing, path: Path, batch: int, device: torch.device
-) -> Extracted:
-    """The features of all clips of one video, `batch` clips at a time. Raises VideoError."""
-    rows: list[tuple[np.ndarray, np.ndarray]] = []
-    spans: list[tuple[float, float]] = []
-    for inputs in _batches(recipe, path, batch, spans):
-        clips = inputs.to(device).contiguous(memory_format=torch.channels_last_3d)
-        with torch.inference_mode():
-            values = backbone.features(clips)
-        whole, patches = (value.cpu().half().numpy() for value in values)
-        if not (np.isfinite(whole).all() and np.isfinite(patches).all()):
-            raise VideoError("features are not finite in float16")
-        rows.append((whole, patches))
-    joined = [np.concatenate(part) for part in zip(*rows, strict=True)]
-    return Extracted(joined[0], joined[1], np.asarray(spans, np.float32))
-
-
-def _batches(
-    recipe: Preprocessing, path: Path, batch: int, spans: list[tuple[float, float]]
-) -> Iterator[torch.Tensor]:
-    held: list[torch.Tensor] = []
-    for clip in recipe.clips(path):
-        held.append(recipe.to_input(clip.frames))
-        spans.append((clip.start_s, clip.end_s))
-        if len(held) == batch:
-            yield torch.stack(held)
-            held = []
-    if held:
-        yield torch.stack(held)
+def attributes_of(
+    description: BackboneDescription, weights: str, settings: ExtractSettings
+) -> dict[str, Any]:
+    """What a part says of its numbers: no more than they depend on, so that a part is the same
+    to the byte whoever makes it."""
+    recipe = description.preprocessing
+    return {
+        "origin": "extracted",
+        "backbone": description.backbone,
+        "width": description.width,
+        "weights_name": weights,
+        "weights_sha256": description.weights_sha256,
+        "clip": recipe.clip,
+        "stride": recipe.stride,
+        "fps": recipe.fps,
+        "frame_rate_policy": FRAME_RATE_POLICY,
+        "patches": list(description.patch_grid),
+        "preprocessing": dataclasses.asdict(recipe),
+        "dtype": settings.dtype,
+        "unverified": list(description.training.get("unverified", [])),
+        "code_version": mktn.__version__,
+        "code_sha256": code_sha256(*FEATURE_CODE),
+    }
 
 
 def extract_part(
     videos: Path,
     video_ids: list[str],
-    backbone: C3D | I3D,
+    backbone: VideoBackbone,
     description: BackboneDescription,
+    weights: str,
     out: Path,
     part: int,
     settings: ExtractSettings,
 ) -> tuple[int, dict[str, str]]:
-    """Write one part: (clips written, video_id -> why it was left out)."""
+    """Write one part: (its clips, video_id -> why it was left out).
+
+    weights: the name of their file. Raises UserError when no video of the part can be used.
+    """
     torch.set_num_threads(settings.threads)
     device = _device(settings.device)
-    backbone = backbone.to(device).to(memory_format=torch.channels_last_3d).eval()
     recipe = description.preprocessing
+    inference = Inference(backbone, recipe, device, settings.dtype, settings.batch)
     rows, columns = description.patch_grid
-    attributes = {
-        "backbone": description.backbone,
-        "width": description.width,
-        "weights_sha256": description.weights_sha256,
-        "clip": recipe.clip,
-        "stride": recipe.stride,
-        "fps": recipe.fps,
-        "patches": [rows, columns],
-        "code_version": mktn.__version__,
-    }
-    errors: dict[str, str] = {}
-    clips, began = 0, time.perf_counter()
     writer = PartWriter(
         out, part, backbone.feature_dimension, rows * columns, backbone.patch_dimension,
-        settings.compressor, attributes,
+        settings.compressor, attributes_of(description, weights, settings), resumable="videos",
+        identity={"videos": video_ids, "batch": settings.batch, "threads": settings.threads,
+                  "device": device.type},
     )  # fmt: skip
-    with writer, tqdm(video_ids, desc="extract", unit="video", disable=None) as bar:
-        for done, video_id in enumerate(bar, start=1):
-            try:
-                path = video_path(videos, video_id)
-                found = extract(backbone, recipe, path, settings.batch, device)
-            except VideoError as error:
-                errors[video_id] = str(error)
-                writer.fail(video_id, str(error))
+    clips, began = 0, time.perf_counter()
+    with writer, contextlib.ExitStack() as stack:
+        if writer.note:
+            print(f"{out}: {writer.note}, {len(writer.done)} videos are there", flush=True)
+        todo = [video_id for video_id in video_ids if video_id not in writer.done]
+        # Failures are recorded after the first success: where all fail, as in a wrong folder,
+        # nothing is kept that a later job would go on from.
+        held: list[tuple[str, Extracted]] | None = None if writer.done else []
+        events = decode(
+            VideoReader(recipe), find_videos(videos, todo), settings.batch,
+            settings.decode_workers, settings.timeout_s,
+        )  # fmt: skip
+        stack.enter_context(contextlib.closing(events))
+        bar = stack.enter_context(
+            tqdm(total=len(todo), desc="extract", unit="video", disable=None)
+        )
+        for number, found in extracted(events, inference):
+            video_id = todo[number]
+            if found.note:
+                print(f"note on {video_id}: {found.note}", flush=True)
+            if found.error and held is not None:
+                held.append((video_id, found))
             else:
-                end_s = float(found.span_s[-1, 1])
-                writer.append(video_id, found.features, found.patches, found.span_s, end_s)
-                clips += len(found.features)
-            if bar.disable and (done % settings.log_every == 0 or done == len(video_ids)):
+                for name, value in [*(held or []), (video_id, found)]:
+                    _record(writer, name, value)
+                held = None
+            clips += len(found.features)
+            bar.update()
+            if bar.disable and ((number + 1) % settings.log_every == 0 or number + 1 == len(todo)):
                 ms = 1e3 * (time.perf_counter() - began) / max(clips, 1)
-                print(
-                    f"{done}/{len(video_ids)} videos  {clips} clips  {ms:.1f} ms a clip",
-                    flush=True,
-                )
-    return clips, errors
+                print(f"{number + 1}/{len(todo)} videos  {clips} clips  {ms:.1f} ms a clip",
+                      flush=True)  # fmt: skip
+        if held:
+            raise UserError(
+                "no video can be used", where=videos,
+                found=f"{len(held)} that fail, {held[0][0]}: {held[0][1].error}",
+                expected="VIDEO.mp4 of the pairs", do="mend the folder or the files",
+            )  # fmt: skip
+    records = writer.manifest
+    errors = {record["video_id"]: record["error"] for record in records if record["error"]}
+    return sum(record["rows"] for record in records), errors
+
+
+def _record(writer: PartWriter, video_id: str, found: Extracted) -> None:
+    if found.error:
+        writer.fail(video_id, found.error)
+    else:
+        writer.append(video_id, found.features, found.patches, found.span_s, found.duration_s)
 
 
 def _device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("no GPU", where="settings.device", found="cuda", expected="auto or cpu")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the block as an exception does, so that processes and locks are let go."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -183,12 +228,17 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError("missing file", where=arguments.pairs, do="run mktn pairs")
     if not arguments.videos.is_dir():
         raise UserError("no such folder", where=arguments.videos, expected="VIDEO.mp4 files")
-    backbone, description = load(arguments.weights, arguments.backbone)
+    rows_columns = settings.patch_grid
+    grid = (rows_columns[0], rows_columns[1]) if rows_columns else None
+    backbone, description = load(arguments.weights, arguments.backbone, grid)
     listed = pl.read_parquet(arguments.pairs, columns=["video_id"])["video_id"].to_list()
     video_ids = part_of(listed, arguments.part, arguments.parts)
-    clips, errors = extract_part(
-        arguments.videos, video_ids, backbone, description, arguments.out, arguments.part, settings
-    )
+    print(f"torch {torch.__version__}, av {av.__version__}", flush=True)
+    with _ended_by_sigterm():
+        clips, errors = extract_part(
+            arguments.videos, video_ids, backbone, description, arguments.weights.name,
+            arguments.out, arguments.part, settings,
+        )  # fmt: skip
     for video_id, error in errors.items():
         print(f"left out {video_id}: {error}")
     print(

@@ -3,12 +3,14 @@
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 
 from mktn.features.video import Clip, read_clips
+
+if TYPE_CHECKING:  # loaded when it is used: the processes that decode do without
+    import torch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,18 +77,22 @@ class Preprocessing:
         cut = cut[..., ::-1] if self.channels == "bgr" else cut
         return np.ascontiguousarray(cut)
 
-    def normalise(self, frames: torch.Tensor) -> torch.Tensor:
+    def normalise(self, frames: "torch.Tensor") -> "torch.Tensor":
         """Input (B,3,clip,S,S) float32 of cropped frames (B,clip,S,S,3) uint8, on their device.
 
         Its memory is laid out channels last, as convolutions run fastest: no copy is needed.
         """
+        import torch
+
         mean = torch.tensor(self.mean, dtype=torch.float32, device=frames.device)
         scale = torch.tensor(self.scales, dtype=torch.float32, device=frames.device)
         return frames.float().sub_(mean).div_(scale).permute(0, 4, 1, 2, 3)
 
     def to_input(
         self, frames: np.ndarray, offset: tuple[int, int] | None = None, mirrored: bool = False
-    ) -> torch.Tensor:
+    ) -> "torch.Tensor":
         """Input (3,clip,crop,crop) float32 of frames (clip,H,W,3) uint8: both steps at once."""
+        import torch
+
         cropped = torch.from_numpy(self.crop_frames(frames, offset, mirrored))
         return self.normalise(cropped[None])[0].contiguous()

@@ -109,6 +109,7 @@ def _create(
         shards=(shard_rows, *shape),
         dtype=dtype,
         fill_value=0,
+        config={"write_empty_chunks": True},  # what is absent then is lost, not zero
         compressors=(
             zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle")
             if compressor == "blosc-zstd"

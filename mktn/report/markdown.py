@@ -93,7 +93,9 @@ def _protocol(runs: Sequence[Run]) -> str:
         f"{one.queries} {one.split} queries of {one.videos} videos"
         f" ({max(run.rejected for run in runs)} rejected), a hit when IoU {one.comparison} m,"
         f" NMS threshold {nms}, {VALIDATION[one.validation]},"
-        f" seeds: {', '.join(map(str, seeds))}."
+        f" seeds: {', '.join(map(str, seeds))}.",
+        f"Features: {one.features}. Word vectors: {one.word_vectors}."
+        f" Sentence vectors: {one.sentence_vectors}.",
     ]
     sentences += dict.fromkeys(" ".join(note.split()) for run in runs for note in run.notes)
     return "\n\n".join(sentences)

@@ -15,12 +15,21 @@ from mktn.errors import UserError
 from mktn.files import written_beside
 from mktn.report.layouts import DATASET_TITLES, two_decimals
 from mktn.report.markdown import SOURCE_STATEMENTS, VALIDATION
-from mktn.report.results import BASELINES, Interval, Key, Run, check_same, over_seeds, read_run
+from mktn.report.results import (
+    BASELINES,
+    INPUTS,
+    Interval,
+    Key,
+    Run,
+    check_same,
+    over_seeds,
+    read_run,
+)
 
 COLUMNS = (
     *("source", "dataset", "partition", "test_set", "model", "variant", "metric", "n", "iou"),
     *("value", "ci_low", "ci_high", "queries", "videos", "rejected", "seeds"),
-    *("comparison", "nms", "validation"),
+    *("comparison", "nms", "validation", "features"),
 )
 MEANINGS = {
     "test": "the dataset's own test split",
@@ -57,7 +66,7 @@ def grouped(runs: Sequence[Run]) -> list[list[Run]]:
     """The runs of each dataset, test set and system over seeds, in printed order.
 
     Raises UserError on a run that stands twice, on runs of several sources or, within a dataset,
-    of several partitions or protocols, and on other queries within a test set.
+    of several partitions, protocols, features or texts, and on other queries within a test set.
     """
     systems: dict[tuple[str, str, str, str], list[Run]] = {}
     for run in runs:
@@ -67,7 +76,7 @@ def grouped(runs: Sequence[Run]) -> list[list[Run]]:
             )
         check_same(run, runs[0], ("source", "bootstraps"), "runs of one table")
         of_dataset = [other for other in runs if other.dataset == run.dataset]
-        protocol = ("partition", "comparison", "nms", "validation")
+        protocol = ("partition", "comparison", "nms", "validation", *INPUTS)
         check_same(run, of_dataset[0], protocol, "runs of one dataset")
         of_set = [other for other in of_dataset if other.split == run.split]
         check_same(run, of_set[0], ("queries", "videos"), "runs of one test set")
@@ -115,7 +124,7 @@ def as_csv(systems: Sequence[Sequence[Run]]) -> str:
                     *(metric, "" if n is None else n, "" if iou is None else f"{iou:g}"),
                     *two_decimals(score(runs, (metric, n, iou))),
                     *(one.queries, one.videos, max(run.rejected for run in runs), len(runs)),
-                    *(one.comparison, one.nms, one.validation),
+                    *(one.comparison, one.nms, one.validation, one.features),
                 ]
             )
     return text.getvalue()
@@ -147,7 +156,9 @@ def section(systems: Sequence[Sequence[Run]]) -> list[str]:
     parts = [
         f"Partition {one.partition} ({', '.join(PARTITIONS[one.partition])}): trained, and"
         f" {VALIDATION[one.validation]}, within it. A hit when IoU {one.comparison} m, NMS"
-        f" threshold {nms}, training seeds: {', '.join(map(str, seeds)) or 'none'}."
+        f" threshold {nms}, training seeds: {', '.join(map(str, seeds)) or 'none'}.",
+        f"Features: {one.features}. Word vectors: {one.word_vectors}."
+        f" Sentence vectors: {one.sentence_vectors}.",
     ]
     parts += dict.fromkeys(" ".join(n.split()) for runs in systems for r in runs for n in r.notes)
     keys = list(dict.fromkeys(key for runs in systems for key in runs[0].metrics))

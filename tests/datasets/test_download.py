@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from mktn.cli import main
-from tests.datasets.http_server import Handler, download, row, serving, whole, write_registry
+from tests.datasets.http_server import (
+    Handler,
+    download,
+    ranged,
+    row,
+    serving,
+    whole,
+    write_registry,
+)
 
 REGISTRY = Path(__file__).parents[2] / "workflow" / "sources.tsv"
 FILES = {"train.json": b"{}", "val_1.json": b"[1]"}
@@ -255,10 +263,42 @@ def test_a_full_disk_is_said_in_one_line(mirror: Path, capsys, monkeypatch) -> N
     assert "No space left on device" in capsys.readouterr().err
 
 
+def test_a_bad_mirror_does_not_cost_what_has_come_over_http(mirror: Path, tmp_path: Path) -> None:
+    content = bytes(100)
+    path = "activitynet_captions/new.json"
+    (mirror / path).write_bytes(b"damaged")
+    part = tmp_path / "out.part" / "new.json.part"
+    part.parent.mkdir()
+    part.write_bytes(content[:60])
+    with serving() as server:
+        write_registry(
+            tmp_path, row(content, dataset="activitynet", path=path, url=server.at("/f"))
+        )
+        server.answers["/f"] = ranged(content)
+        assert copied(mirror) == 0
+        assert server.asked == [("/f", "bytes=60-")]
+    assert not (tmp_path / "out.part").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_said_in_one_line(mirror: Path, capsys) -> None:
+    (mirror.parent / "out").write_text("a file in the way")
+    assert copied(mirror) == 2
+    error = capsys.readouterr().err
+    assert f"{mirror.parent / 'out'}: a file cannot be written or read" in error
+    assert error.count("\n") == 1
+
+
+def test_a_link_to_another_disk_is_followed(mirror: Path) -> None:
+    (mirror.parent / "disk" / "place").mkdir(parents=True)
+    (mirror.parent / "out").symlink_to(mirror.parent / "disk" / "place")
+    assert copied(mirror) == 0
+    assert names(mirror.parent / "disk") == ["place/train.json.gz", "place/val_1.json.gz"]
+
+
 def test_the_registry_names_the_shared_files(shared_data: Path, tmp_path: Path) -> None:
     for dataset in ("activitynet", "charades", "tacos"):
         options = ["--registry", str(REGISTRY), "--out", str(tmp_path / dataset)]
-        options += ["--roles", "annotations,labels,splits,annotators"]
+        options += ["--roles", "annotations,labels,splits,annotators,metadata"]
         assert (
             main(["download", "--dataset", dataset, "--mirror", str(shared_data), *options]) == 0
         )

@@ -164,7 +164,7 @@ def test_when_all_fail_one_line_says_what_and_why(tmp_path, server, capsys) -> N
         "1 of 1 files could not be brought",
         f"{server.at('/wrong')}: another content, sha256",
         f"{server.at('/none')}: status 404",
-        "http://127.0.0.1:9/: no connection",
+        "http://127.0.0.1:9/: no connection;",
         "get it from its page",
         f"put it at {tmp_path / 'out' / 'file.bin'}",
     ):
@@ -314,7 +314,7 @@ def test_a_host_that_is_not_there_is_tried_for_one_file_only(tmp_path, capsys) -
     ]
     write_registry(tmp_path, *rows)
     error = refused(tmp_path, capsys)
-    assert "http://127.0.0.1:9/a: no connection" in error
+    assert "http://127.0.0.1:9/a: no connection;" in error
     assert "http://127.0.0.1:9/b: the host did not answer before" in error
 
 
