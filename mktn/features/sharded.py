@@ -84,7 +84,11 @@ class ShardedArrays:
             if self._filled:
                 # Zarr's own writing of many small chunks takes four times as long.
                 path = f"{self._folder / name}/"
-                spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": path}}
+                spec = {
+                    "driver": "zarr3",
+                    "kvstore": {"driver": "file", "path": path},
+                    "store_data_equal_to_fill_value": True,  # what is absent then is lost, not 0
+                }
                 store = tensorstore.open(spec, write=True).result()
                 rows = self._buffers[name][: self._filled]
                 store[self.count - self._filled :].write(rows).result()
@@ -109,7 +113,6 @@ def _create(
         shards=(shard_rows, *shape),
         dtype=dtype,
         fill_value=0,
-        config={"write_empty_chunks": True},  # what is absent then is lost, not zero
         compressors=(
             zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle")
             if compressor == "blosc-zstd"

@@ -266,3 +266,12 @@ def test_a_damaged_part_is_an_error_that_names_it(tmp_path):
     damage_index(shards(tmp_path / "part-0.zarr", "span_s")[0])
     with pytest.raises(UserError, match=r"part-0\.zarr: array 'span_s' cannot be read"):
         FeatureStore(tmp_path)["v0"]
+
+
+def test_zeros_are_stored_and_not_taken_for_a_lost_chunk(tmp_path):
+    with ResampledWriter(tmp_path / "t.zarr", 2, 3, 4) as writer:
+        writer.append("dark", np.zeros((3, 4)), None, duration_s=1.0)
+    assert not ResampledStore(tmp_path / "t.zarr").read(["dark"])[0].any()
+    zeros = np.zeros((70, 6), np.float16), np.zeros((70, 4, 3), np.float16)
+    write_part(tmp_path, 0, {"dark": (*zeros, clip_rows(70)[2])})
+    assert not FeatureStore(tmp_path)["dark"].features.any()
