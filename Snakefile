@@ -23,13 +23,14 @@ include: "rules/groups.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/results.smk"
+include: "rules/test_sets.smk"
 include: "rules/diagnostics.smk"
 
 
 rule all:
     default_target: True
     input:
-        f"{RESULTS}/tables.md",
+        f"{RESULTS}/{'tables' if PARTITION == 'standard' else 'test_sets'}.md",
 
 
 onsuccess:

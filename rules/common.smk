@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 from mktn.config import check, for_dataset, with_numbers
+from mktn.datasets import TEST_SETS
+from mktn.engine.rescore import ANNOTATORS, HUMAN_SETS, LEAVE_ONE_OUT
 from mktn.datasets.registry import read_registry
 from mktn.errors import UserError
 from mktn.models.variants import BLIND, VARIANTS
@@ -31,17 +33,21 @@ PUBLISHED_PATHS = {
 SOURCE = config["source"]
 REGISTRY = config["registry"] or f"{REPOSITORY}/workflow/sources.tsv"
 MIRROR = f"--mirror {shlex.quote(config['mirror'])}" if config["mirror"] else ""
-RESULTS = config["results"]
+PARTITION = config["pairs"].get("partition", "standard")
+STANDARD = PARTITION == "standard"
+# Another partition has folders of its own: none of its files stands for another's.
+PLACE = SOURCE if STANDARD else f"{SOURCE}-{PARTITION}"
+RESULTS = config["results"] if STANDARD else f"{config['results']}/{PARTITION}"
 DATASETS = config["datasets"]
-DATA = f"data/{SOURCE}"
+DATA = f"data/{PLACE}"
 # The tables that have something to show of these datasets and variants.
 SHOWN = [
     number
     for number, layout in TABLES.items()
     if {*layout.datasets} & {*DATASETS} and {*layout.variants} & {*config["variants"]}
 ]
-RUN = f"runs/{SOURCE}/{{dataset}}/{config['model']}/{{variant}}/seed{{seed}}"
-BASELINE = f"runs/{SOURCE}/{{dataset}}/{{baseline}}/baseline/seed{{seed}}"
+RUN = f"runs/{PLACE}/{{dataset}}/{config['model']}/{{variant}}/seed{{seed}}"
+BASELINE = f"runs/{PLACE}/{{dataset}}/{{baseline}}/baseline/seed{{seed}}"
 # Where video features come from: a backbone run here, or files of somebody else's.
 IMPORTED = [
     dataset
@@ -50,6 +56,15 @@ IMPORTED = [
     and for_dataset(config, dataset)["published"]["features"] == "imported"
 ]
 EXTRACTED = [dataset for dataset in DATASETS if dataset not in IMPORTED]
+
+# The datasets with test queries that more annotators gave moments, their runs and annotators.
+HUMAN_DATASETS = [
+    dataset
+    for dataset in DATASETS
+    if STANDARD and SOURCE != "synthetic" and dataset != "tacos"
+]
+SCORED = f"runs/{PLACE}/{{dataset}}/{{system}}/{{scored}}/seed{{seed}}"
+CEILING = f"runs/{PLACE}/{{dataset}}/{ANNOTATORS}/{LEAVE_ONE_OUT}/seed{{seed}}"
 
 
 wildcard_constraints:
@@ -94,7 +109,7 @@ def mirrored(given, where, what):
             (f.name for f in read_registry(Path(REGISTRY)) if f.path == given), None
         )
         if name is not None:
-            return f"{DATA}/files/{name}/{given}"
+            return f"data/{SOURCE}/files/{name}/{given}"
     for form in (path, f"{path}.gz"):
         if os.path.exists(form):
             return form
@@ -212,6 +227,7 @@ def training_settings(variant):
         return {
             "source": SOURCE,
             "dataset": wildcards.dataset,
+            "partition": PARTITION,
             "model": config["model"],
             "variant": "full" if variant in BLIND else variant,
             "seed": int(wildcards.seed),
@@ -229,6 +245,7 @@ def evaluation_settings(wildcards):
     return {
         "source": SOURCE,
         "dataset": wildcards.dataset,
+        "partition": PARTITION,
         "device": config["device"],
         **seeded(),
         **threaded(),
@@ -239,7 +256,9 @@ def evaluation_settings(wildcards):
 
 
 def validation(dataset):
-    """Which videos the epoch was selected on: Charades-STA has no validation split."""
+    """Which videos the epoch was selected on: Charades-STA and CG have no validation split."""
+    if not STANDARD:
+        return {"cd": "official", "cg": "held_out"}[PARTITION]
     fixed = {"charades": "held_out", "tacos": "official"}
     return fixed.get(dataset) or of(dataset, "pairs", "validation")
 
@@ -256,6 +275,7 @@ def table_variants(wildcards):
 
 def asked(wildcards, key, theirs):
     """What the configuration asks for of a table's own; where that is nothing, one line says so."""
+    refuse_other_partitions(f"table {wildcards.table}")
     found = [name for name in config[key] if name in theirs]
     if not found:
         error = UserError(
@@ -269,6 +289,20 @@ def asked(wildcards, key, theirs):
     return found
 
 
+def refuse_other_partitions(what):
+    """One line where `what` is asked of a partition that it is not made of."""
+    if not STANDARD:
+        stop(
+            UserError(
+                f"{what} is of the standard partition",
+                where="configuration, pairs.partition",
+                found=PARTITION,
+                expected="standard",
+                do=f"ask for {RESULTS}/test_sets.md",
+            )
+        )
+
+
 def table_files(name):
     """The file `name` of every run that a table shows, the baselines' last."""
 
@@ -280,7 +314,12 @@ def table_files(name):
 
 def diagnosed_files(name):
     """The file `name` of full, its blind twins and the baselines."""
-    return run_files(name, DATASETS, ["full", *BLIND])
+
+    def given(wildcards):
+        refuse_other_partitions("the diagnostics page")
+        return run_files(name, DATASETS, ["full", *BLIND])
+
+    return given
 
 
 def run_files(name, datasets, variants):
@@ -290,6 +329,30 @@ def run_files(name, datasets, variants):
         *expand(f"{RUN}/{name}", dataset=datasets, variant=variants, seed=seeds),
         *expand(
             f"{BASELINE}/{name}", dataset=datasets, baseline=baselines, seed=seeds[0]
+        ),
+    ]
+
+
+def scored_files():
+    """metrics.json of every test set of the partition: systems, then annotators."""
+    variants = config["variants"]
+    if not STANDARD:
+        names = [f"metrics-{test_set}.json" for test_set in TEST_SETS[PARTITION]]
+        return [path for name in names for path in run_files(name, DATASETS, variants)]
+    humans = [f"metrics-{name}.json" for name in HUMAN_SETS]
+    return [
+        *run_files("metrics.json", DATASETS, variants),
+        *(
+            path
+            for name in humans
+            for path in (
+                *run_files(name, HUMAN_DATASETS, variants),
+                *expand(
+                    f"{CEILING}/{name}",
+                    dataset=HUMAN_DATASETS,
+                    seed=config["seeds"][0],
+                ),
+            )
         ),
     ]
 
