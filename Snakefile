@@ -15,6 +15,8 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/files.smk"
+include: "rules/runs.smk"
 include: "rules/code.smk"
 include: "rules/sources.smk"
 include: "rules/clips.smk"
