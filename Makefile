@@ -25,9 +25,13 @@ table3: $(READY) ## results/table3.csv and .md, from nothing
 tables: $(READY) ## Tables 3 to 7 and results/tables.md, all on one page
 	. $(BIN)/activate && snakemake --cores $(CORES) --show-failed-logs results/tables.md
 
-bench: $(READY) ## results/bench/*.csv: what multi-pair batches save, and the similarities' memory
+bench: $(READY) ## results/bench/*.csv: speed and memory, each against a baseline in the same run
 	$(BIN)/mktn bench multipair --out results/bench/multipair.csv
 	$(BIN)/mktn bench similarity --out results/bench/similarity.csv
+	$(BIN)/mktn bench reading --out results/bench/reading.csv
+	$(BIN)/mktn bench words --out results/bench/words.csv
+	$(BIN)/mktn bench import --out results/bench/import.csv
+	$(BIN)/mktn bench extraction --out results/bench/extraction.csv
 
 test: $(READY) ## the test suite
 	$(BIN)/python -m pytest

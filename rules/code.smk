@@ -2,7 +2,7 @@
 from mktn.provenance import code_sha256
 
 # The files of the package that each step runs: what makes Snakemake run it again.
-STORES = ["store", "writers", "sharded", "journal"]
+STORES = ["store", "zarr_group", "writers", "sharded", "journal"]
 CLIPS = [
     *("video", "pictures", "preprocessing", *STORES),
     *("video_backbone", "c3d", "i3d", "torchvision_backbones"),
@@ -10,22 +10,55 @@ CLIPS = [
 ]
 DECODING = ["video_files", "decoding", "decode_worker", "inference"]
 LOADING = [
+    "datasets/sentences.py",
     "grouping/batch.py",
     "grouping/loader.py",
-    "features/store.py",
+    *(f"features/{name}.py" for name in ("store", "zarr_group", "reader")),
     "features/text_store.py",
     "engine/checkpoint.py",
     "models",
 ]
 STEP_CODE = {
     "synthesize": ["datasets/synthetic"],
-    "download": ["datasets/download.py"],
+    "download": [
+        f"datasets/{name}.py"
+        for name in (
+            "download",
+            "registry",
+            "fetch",
+            "transfer",
+            "http_client",
+            "source_lock",
+        )
+    ],
     "pairs": [
         f"datasets/{name}.py"
-        for name in ("pairs", "annotations", "activitynet", "charades", "tacos")
+        for name in (
+            "pairs",
+            "annotations",
+            "sentences",
+            "activitynet",
+            "charades",
+            "tacos",
+        )
     ],
     "simulate": [
-        f"features/{name}.py" for name in ("simulate", "action_labels", *STORES)
+        *(
+            f"features/{name}.py"
+            for name in (
+                "simulate",
+                "simulated_recogniser",
+                "concept_words",
+                "action_labels",
+                "activitynet_labels",
+                "tacos_labels",
+                *STORES,
+            )
+        ),
+        *(
+            f"datasets/{name}.py"
+            for name in ("annotations", "activitynet", "tacos", "sentences")
+        ),
     ],
     "pretrain": [
         f"features/{name}.py"
@@ -38,18 +71,46 @@ STEP_CODE = {
         )
     ],
     "extract_video": [f"features/{name}.py" for name in (*CLIPS, *DECODING, "extract")],
-    "resample": [f"features/{name}.py" for name in ("resample", *STORES)],
-    "extract_text": [
+    "import_features": [
         f"features/{name}.py"
         for name in (
-            "text",
-            "text_store",
-            "glove",
-            "skipthought",
-            "skipthought_training",
+            *STORES,
+            "importers",
+            "import_checks",
+            "feature_source",
+            "feature_files",
+            "stored_features",
+            "published",
+            "clip_times",
+            "pairs_file",
+            "resample",
         )
     ],
-    "relate": ["grouping/relations.py", "features/text_store.py"],
+    "resample": [f"features/{name}.py" for name in ("resample", *STORES)],
+    "extract_text": [
+        "datasets/sentences.py",
+        *(
+            f"features/{name}.py"
+            for name in (
+                "text",
+                "text_store",
+                "word_vectors",
+                "known_words",
+                "glove",
+                "glove_cache",
+                "glove_training",
+                "skipthought",
+                "skipthought_published",
+                "pickled_rows",
+                "skipthought_training",
+            )
+        ),
+    ],
+    "relate": [
+        "grouping/relations.py",
+        "datasets/sentences.py",
+        "features/text_store.py",
+    ],
     "group": ["grouping/groups.py"],
     "train": [
         *LOADING,
@@ -62,10 +123,12 @@ STEP_CODE = {
     ],
     "evaluate": [
         *LOADING,
+        "features/origin.py",
         *(f"engine/{name}.py" for name in ("evaluate", "metrics", "predict", "decode")),
     ],
     "evaluate_baseline": [
         "grouping/loader.py",
+        "features/origin.py",
         *(f"engine/{name}.py" for name in ("evaluate", "metrics", "baselines")),
     ],
     "diagnose": [

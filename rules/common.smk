@@ -1,9 +1,12 @@
 # The configuration, checked before any rule is read, and the names that rules share.
 import json
 import os
+import shlex
 import sys
+from pathlib import Path
 
 from mktn.config import check, for_dataset, with_numbers
+from mktn.datasets.registry import read_registry
 from mktn.errors import UserError
 from mktn.models.variants import BLIND, VARIANTS
 from mktn.report.layouts import TABLES
@@ -19,7 +22,15 @@ except UserError as error:
     print(f"mktn: {error}", file=sys.stderr)
     sys.exit(2)
 
+PUBLISHED_PATHS = {
+    "file": "a file of features, or a folder with one a video",
+    "fps_table": "a table of video_id and fps",
+    "videos": "a folder of the videos, named by their ids",
+    "weights": "weights of the backbone, as published",
+}
 SOURCE = config["source"]
+REGISTRY = config["registry"] or f"{REPOSITORY}/workflow/sources.tsv"
+MIRROR = f"--mirror {shlex.quote(config['mirror'])}" if config["mirror"] else ""
 RESULTS = config["results"]
 DATASETS = config["datasets"]
 DATA = f"data/{SOURCE}"
@@ -31,11 +42,19 @@ SHOWN = [
 ]
 RUN = f"runs/{SOURCE}/{{dataset}}/{config['model']}/{{variant}}/seed{{seed}}"
 BASELINE = f"runs/{SOURCE}/{{dataset}}/{{baseline}}/baseline/seed{{seed}}"
+# Where video features come from: a backbone run here, or files of somebody else's.
+IMPORTED = [
+    dataset
+    for dataset in DATASETS
+    if SOURCE == "published"
+    and for_dataset(config, dataset)["published"]["features"] == "imported"
+]
+EXTRACTED = [dataset for dataset in DATASETS if dataset not in IMPORTED]
 
 
 wildcard_constraints:
     dataset="activitynet|charades|tacos",
-    backbone="c3d|i3d",
+    backbone="[a-z0-9_]+",
     table="|".join(map(str, TABLES)),
     variant="|".join((*VARIANTS, *BLIND)),
     baseline="|".join(config["baselines"]),
@@ -50,6 +69,91 @@ def of(dataset, *keys):
     for key in keys:
         section = section[key]
     return section
+
+
+def either(names):
+    """A wildcard's constraint: one of the names; where there is none, nothing matches."""
+    return "|".join(names) or "(?!)"
+
+
+def stop(error):
+    """End Snakemake with one line about the user's mistake."""
+    print(f"mktn: {error}", file=sys.stderr)
+    sys.exit(2)
+
+
+def mirrored(given, where, what):
+    """A file of the mirror, plain or .gz; without a mirror, where its download puts it.
+
+    Absolute paths are nobody's but the user's. `where` in the configuration it is named, and
+    `what` it should be, are for the user who named one that is not there.
+    """
+    path = os.path.join(config["mirror"] or "", given)
+    if config["mirror"] is None and not os.path.isabs(given):
+        name = next(
+            (f.name for f in read_registry(Path(REGISTRY)) if f.path == given), None
+        )
+        if name is not None:
+            return f"{DATA}/files/{name}/{given}"
+    for form in (path, f"{path}.gz"):
+        if os.path.exists(form):
+            return form
+    stop(
+        UserError(
+            "file is missing",
+            where=path,
+            expected=f"{what}, as {where} names it",
+            do="put it there or name another; `mktn download --list` says where files come from",
+        )
+    )
+
+
+def published_path(dataset, key):
+    """What the section `published` names, a file or folder of the mirror."""
+    where = f"per_dataset.{dataset}.published.{key}"
+    given = of(dataset, "published", key)
+    if given is None:
+        stop(
+            UserError(
+                "path is missing",
+                where=f"configuration, {where}",
+                expected=PUBLISHED_PATHS[key],
+                do="name it there; docs/data.md says what there is",
+            )
+        )
+    return mirrored(given, where, PUBLISHED_PATHS[key])
+
+
+def extraction_inputs(wildcards):
+    """The videos and the weights; weights of ours have their recipe beside them."""
+    if SOURCE == "synthetic":
+        weights = f"{DATA}/backbones/{wildcards.backbone}.safetensors"
+        return {
+            "videos": f"{DATA}/videos/{wildcards.dataset}",
+            "weights": weights,
+            "recipe": weights.replace(".safetensors", ".json"),
+        }
+    return {
+        key: published_path(wildcards.dataset, key) for key in ("videos", "weights")
+    }
+
+
+def import_inputs(wildcards):
+    """The feature file, and the table of frame rates where one is named."""
+    dataset = wildcards.dataset
+    inputs = {"file": published_path(dataset, "file")}
+    if of(dataset, "published", "fps_table") is not None:
+        inputs["fps_table"] = published_path(dataset, "fps_table")
+    return inputs
+
+
+def fps_table(wildcards):
+    """The option that names the table of frame rates, or nothing."""
+    return "".join(
+        f"--fps-table {shlex.quote(path)}"
+        for key, path in import_inputs(wildcards).items()
+        if key == "fps_table"
+    )
 
 
 def settings(make):
@@ -80,9 +184,21 @@ def threaded():
 
 
 def word_vectors(wildcards):
-    """`trained`, or the file of published vectors, in the mirror unless the path is absolute."""
+    """The file of published vectors, in the mirror unless the path is absolute, or nothing."""
     given = of(wildcards.dataset, "word_vectors")
-    return given if given == "trained" else os.path.join(config["mirror"], given)
+    if given == "trained":
+        return []
+    return mirrored(given, "word_vectors", "a file of word vectors")
+
+
+def published_skipthought(wildcards):
+    """The folder of the published encoders, where they are asked for."""
+    if of(wildcards.dataset, "text", "sentence") != "published":
+        return []
+    what = "the folder of the published encoders"
+    return mirrored(
+        of(wildcards.dataset, "published_skipthought"), "published_skipthought", what
+    )
 
 
 def training_settings(variant):
@@ -149,8 +265,7 @@ def asked(wildcards, key, theirs):
             expected=f"at least one of {', '.join(theirs)}",
             do=f"add it to {key}, or ask for another table",
         )
-        print(f"mktn: {error}", file=sys.stderr)
-        sys.exit(2)
+        stop(error)
     return found
 
 

@@ -1,4 +1,4 @@
-# Features: clips to vectors, vectors to T frames a video, sentences to vectors.
+# Features: T frames a video, from clip features or simulated, and sentences to vectors.
 if SOURCE == "simulated":
 
     rule simulate:
@@ -26,6 +26,11 @@ if SOURCE == "simulated":
                     **of(w.dataset, "simulated"),
                     "frames": int(w.frames),
                     "compressor": of(w.dataset, "features", "compressor"),
+                    "tacos_version": (
+                        of(w.dataset, "pairs", "tacos_version")
+                        if w.dataset == "tacos"
+                        else None
+                    ),
                 }
             ),
             code=code("simulate"),
@@ -35,76 +40,6 @@ if SOURCE == "simulated":
             " --settings {params.settings:q} > {log} 2>&1"
 
 else:
-
-    rule pretrain:
-        input:
-            actions=expand(
-                f"{DATA}/actions/{{dataset}}.parquet",
-                dataset=config["pretrain"]["datasets"],
-            ),
-            videos=expand(
-                f"{DATA}/videos/{{dataset}}", dataset=config["pretrain"]["datasets"]
-            ),
-        output:
-            weights=f"{DATA}/backbones/{{backbone}}.safetensors",
-            recipe=f"{DATA}/backbones/{{backbone}}.json",
-        log:
-            f"logs/{SOURCE}/pretrain/{{backbone}}.log",
-        benchmark:
-            f"benchmarks/{SOURCE}/pretrain/{{backbone}}.tsv"
-        # The longest step before training: it goes first.
-        priority: 10
-        conda:
-            "../envs/mktn.yaml"
-        threads: config["threads"]
-        resources:
-            mem_mb=4000,
-            runtime=60,
-        params:
-            settings=settings(
-                lambda w: {**seeded(), **threaded(), **config["pretrain"][w.backbone]}
-            ),
-            code=code("pretrain"),
-        shell:
-            "mktn pretrain --actions {input.actions} --videos {input.videos}"
-            " --backbone {wildcards.backbone} --weights {output.weights}"
-            " --settings {params.settings:q} > {log} 2>&1"
-
-    rule extract_video:
-        input:
-            videos=f"{DATA}/videos/{{dataset}}",
-            pairs=f"{DATA}/pairs/{{dataset}}/pairs.parquet",
-            weights=f"{DATA}/backbones/{{backbone}}.safetensors",
-            recipe=f"{DATA}/backbones/{{backbone}}.json",
-        output:
-            part=directory(
-                f"{DATA}/features/{{dataset}}/{{backbone}}/part-{{part}}.zarr"
-            ),
-        log:
-            f"logs/{SOURCE}/extract_video/{{dataset}}-{{backbone}}-{{part}}.log",
-        benchmark:
-            f"benchmarks/{SOURCE}/extract_video/{{dataset}}-{{backbone}}-{{part}}.tsv"
-        conda:
-            "../envs/mktn.yaml"
-        threads: lambda w: config["threads"] + of(w.dataset, "extract", "decode_workers")
-        resources:
-            mem_mb=4000,
-            runtime=120,
-        params:
-            parts=lambda w: of(w.dataset, "features", "parts"),
-            settings=settings(
-                lambda w: {
-                    "device": config["device"],
-                    **threaded(),
-                    **of(w.dataset, "extract"),
-                }
-            ),
-            code=code("extract_video"),
-        shell:
-            "mktn extract-video --videos {input.videos} --pairs {input.pairs}"
-            " --backbone {wildcards.backbone} --weights {input.weights} --out {output.part}"
-            " --part {wildcards.part} --parts {params.parts}"
-            " --settings {params.settings:q} > {log} 2>&1"
 
     rule resample:
         input:
@@ -145,6 +80,8 @@ else:
 rule extract_text:
     input:
         pairs=f"{DATA}/pairs/{{dataset}}/pairs.parquet",
+        word_vectors=word_vectors,
+        skipthought=published_skipthought,
     output:
         store=directory(f"{DATA}/text/{{dataset}}.zarr"),
         models=directory(f"{DATA}/text_models/{{dataset}}"),
@@ -159,10 +96,18 @@ rule extract_text:
         mem_mb=4000,
         runtime=60,
     params:
-        word_vectors=word_vectors,
+        word_vectors=lambda w, input: input.get("word_vectors") or "trained",
+        published=lambda w, input: (
+            f"--published {shlex.quote(input.skipthought)}"
+            if input.get("skipthought")
+            else ""
+        ),
+        # Not in the models, which are emptied before the rule runs; data sets share it.
+        cache=f"{DATA}/text_models/word_vectors",
         settings=settings(lambda w: {**seeded(), **threaded(), **of(w.dataset, "text")}),
         code=code("extract_text"),
     shell:
         "mktn extract-text --pairs {input.pairs} --word-vectors {params.word_vectors:q}"
+        " {params.published} --cache {params.cache}"
         " --models {output.models} --out {output.store}"
         " --settings {params.settings:q} > {log} 2>&1"

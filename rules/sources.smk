@@ -28,7 +28,7 @@ else:
 
     rule download:
         input:
-            registry=f"{REPOSITORY}/workflow/sources.tsv",
+            registry=REGISTRY,
         output:
             annotations=directory(f"{DATA}/annotations/{{dataset}}"),
         log:
@@ -42,11 +42,37 @@ else:
             mem_mb=500,
             runtime=60,
         params:
-            mirror=config["mirror"],
+            mirror=MIRROR,
+            # Simulated features are made from the labels of actions, where a dataset has them.
+            roles="annotations,labels" if SOURCE == "simulated" else "annotations",
             code=code("download"),
         shell:
             "mktn download --dataset {wildcards.dataset} --registry {input.registry}"
-            " --mirror {params.mirror:q} --out {output.annotations} > {log} 2>&1"
+            " --roles {params.roles} {params.mirror} --out {output.annotations} > {log} 2>&1"
+
+    rule download_file:
+        input:
+            registry=REGISTRY,
+        output:
+            f"{DATA}/files/{{name}}/{{path}}",
+        log:
+            f"logs/{SOURCE}/download_file/{{name}}-{{path}}.log",
+        wildcard_constraints:
+            name="[a-z0-9_.-]+",
+            path=".+",
+        conda:
+            "../envs/mktn.yaml"
+        threads: 1
+        resources:
+            mem_mb=500,
+            runtime=1440,
+        params:
+            out=f"{DATA}/files/{{name}}",
+            lock=f"{DATA}/files/sources.lock",
+            code=code("download"),
+        shell:
+            "mktn download --only {wildcards.name} --registry {input.registry}"
+            " --out {params.out} --lock {params.lock} > {log} 2>&1"
 
 
 rule pairs:

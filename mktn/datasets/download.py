@@ -1,105 +1,181 @@
-"""`mktn download`: the annotation files of a dataset from a mirror directory, each verified."""
+"""`mktn download`: published files from mirrors and their own addresses, each verified.
+
+Files come to `OUT.part/` and move to OUT when all are there, so that OUT is never half new. What
+an interrupted run has brought stays in `OUT.part/`, whole files and partial ones, for the next.
+"""
 
 import argparse
-import csv
-import dataclasses
-import gzip
-import hashlib
+import os
 import shutil
-import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
-from mktn.datasets import DATASETS
+from mktn.config import fill, read_settings
+from mktn.datasets.fetch import Fetcher, NotBroughtError
+from mktn.datasets.http_client import TransferSettings
+from mktn.datasets.registry import (
+    OWNERS,
+    ROLES,
+    SourceFile,
+    listing,
+    read_registry,
+    select,
+)
+from mktn.datasets.source_lock import SourceLock, alone
 from mktn.errors import UserError
-from mktn.files import written_beside
 
-COLUMNS = ("dataset", "path", "sha256", "bytes", "licence", "source")
-
-
-@dataclasses.dataclass(frozen=True)
-class SourceFile:
-    """One row of the registry: sha256 and bytes are of the file's content, not of a .gz of it."""
-
-    dataset: str
-    path: str  # in the mirror: FOLDER/NAME
-    sha256: str
-    bytes: int
-    licence: str
-    source: str
+SHOWN = 3  # files whose failures are told in full
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `mktn download`."""
-    parser.add_argument("--dataset", required=True, choices=DATASETS)
     parser.add_argument("--registry", required=True, type=Path, help="workflow/sources.tsv")
-    parser.add_argument("--mirror", required=True, type=Path, help="directory of the files")
-    parser.add_argument("--out", required=True, type=Path, help="output: folder of annotations")
+    parser.add_argument("--dataset", choices=OWNERS, help="whose files; without it of all")
+    parser.add_argument(
+        "--roles", default="annotations", help=f"which files: some of {','.join(ROLES)}, or all"
+    )
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help="these files, whatever their role"
+    )
+    parser.add_argument("--list", action="store_true", help="print the files and bring nothing")
+    parser.add_argument(
+        "--mirror",
+        action="append",
+        default=[],
+        help="a directory, or the address of one (file, http, https), tried first; repeatable",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="output: the dataset's folder; without --dataset, a mirror with a folder for each",
+    )
+    parser.add_argument(
+        "--lock", type=Path, help="first contents of unknown files; sources.lock beside --out"
+    )
+    parser.add_argument("--settings", help="JSON, or a file: patience of the transfers")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Copy every file of the dataset, plain or .gz as the mirror has it."""
-    files = [f for f in read_registry(arguments.registry) if f.dataset == arguments.dataset]
-    with written_beside(arguments.out) as beside:
-        beside.mkdir(parents=True)
-        for file in files:
-            found = locate(file, arguments.mirror)
-            verify(file, found)
-            inside = beside / Path(*Path(file.path).parts[1:]).parent
-            inside.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(found, inside / found.name)
-    print(f"{arguments.dataset}: {len(files)} files verified and copied to {arguments.out}")
-
-
-def read_registry(path: Path) -> list[SourceFile]:
-    """The rows of the registry of sources; UserError where it is missing or a row is broken."""
+    """Bring the files that are not in OUT yet, or list them."""
+    roles = _roles(arguments.roles)
+    registry = read_registry(arguments.registry)
+    if arguments.list:
+        # A list shows every role unless some are asked for.
+        shown = None if arguments.roles == "annotations" else roles
+        print(listing(select(registry, arguments.dataset, shown, arguments.only)))
+        return
+    if arguments.out is None:
+        raise UserError("where to put the files is not said", do="add --out FOLDER, or --list")
+    if not (arguments.dataset or arguments.only):
+        raise UserError(
+            "which files is not said", do="add --dataset or --only; --list shows the names"
+        )
+    files = select(registry, arguments.dataset, roles, arguments.only)
+    settings = fill(TransferSettings, read_settings(arguments.settings))
+    # Of a link the target counts, so that files move within one file system.
+    out = arguments.out.resolve()
+    lock = SourceLock(arguments.lock or out.parent / "sources.lock")
     try:
-        with path.open(encoding="utf-8", newline="") as text:
-            rows = list(csv.DictReader(text, delimiter="\t"))
+        new = download(files, arguments.mirror, out, lock, settings, bool(arguments.dataset))
     except OSError as error:
-        raise UserError("registry cannot be read", where=path, found=error.strerror) from error
-    files = []
-    for number, row in enumerate(rows, start=2):
-        if tuple(row) != COLUMNS or not str(row["bytes"]).isdigit():
+        raise UserError(
+            "a file cannot be written or read",
+            where=error.filename or out,
+            found=error.strerror or error,
+            do="make room, or name another --out; what has come is kept and continued",
+        ) from error
+    whose = arguments.dataset or "all"
+    there = len(files) - new
+    print(f"{whose}: {new} files brought to {arguments.out} and verified, {there} were there")
+
+
+def download(
+    files: Sequence[SourceFile],
+    mirrors: Sequence[str],
+    out: Path,
+    lock: SourceLock,
+    settings: TransferSettings,
+    one_dataset: bool,
+) -> int:
+    """Bring `files` to `out`; the number of those that were not there already.
+
+    With `one_dataset`, the first folder of their paths is left out. Raises UserError, one line,
+    when some could not be brought; `out` is then as before and `OUT.part/` holds what came.
+    """
+    fetcher = Fetcher(mirrors, lock, settings)
+    staging = out.with_name(f"{out.name}.part")
+    staging.mkdir(parents=True, exist_ok=True)
+    moves: list[tuple[SourceFile, Path, Path]] = []
+    failures: list[tuple[SourceFile, str]] = []
+    with alone(staging, wait=False) as held:
+        if not held:
             raise UserError(
-                "broken row",
-                where=f"{path}, line {number}",
-                found=list(row.values()),
-                expected=" ".join(COLUMNS),
+                "another download writes there",
+                where=out,
+                do="wait until it ends, or name another --out",
             )
-        texts = {name: str(value) for name, value in row.items() if name != "bytes"}
-        files.append(SourceFile(bytes=int(row["bytes"]), **texts))
-    return files
+        for file in files:
+            inside = Path(*Path(file.path).parts[int(one_dataset) :]).parent
+            present, wrong = fetcher.standing(file, out / inside)
+            if present is not None:
+                continue
+            try:
+                brought = fetcher.bring(file, staging / inside)
+                moves.append((file, brought, out / inside))
+            except NotBroughtError as error:
+                failures.append((file, "; ".join([*wrong, str(error)])))
+        if failures:
+            _remove_empty(staging)
+            raise _failed(failures, len(files), out, one_dataset)
+        for file, brought, folder in moves:
+            folder.mkdir(parents=True, exist_ok=True)
+            # A wrong or older form of the file would be read in place of the new one.
+            for form in (file.file_name, f"{file.file_name}.gz"):
+                (folder / form).unlink(missing_ok=True)
+            shutil.move(brought, folder / brought.name)
+        _remove_empty(staging)
+    return len(moves)
 
 
-def locate(file: SourceFile, mirror: Path) -> Path:
-    """The file in the mirror, plain or .gz; UserError where it has neither."""
-    for path in (mirror / file.path, mirror / f"{file.path}.gz"):
-        if path.is_file():
-            return path
-    raise UserError(
-        "file is missing in the mirror",
-        where=mirror / file.path,
-        expected=f"that file or {Path(file.path).name}.gz, {file.bytes} bytes, {file.licence}",
-        do=f"get it from {file.source} and put it there, or name another --mirror",
+def _roles(text: str) -> list[str] | None:
+    if text == "all":
+        return None
+    roles = [role for role in text.split(",") if role]
+    for role in roles:
+        if role not in ROLES:
+            raise UserError(
+                "unknown role", where="--roles", found=repr(role), expected=f"some of {ROLES}, all"
+            )
+    return roles
+
+
+def _failed(
+    failures: list[tuple[SourceFile, str]], count: int, out: Path, one_dataset: bool
+) -> UserError:
+    """One line: what was tried for each, why it failed, what to do."""
+    told = []
+    for file, why in failures[:SHOWN]:
+        target = out / Path(*Path(file.path).parts[int(one_dataset) :])
+        told.append(f"{file.path}: {why}; {_advice(file)}; put it at {target}")
+    more = f"; {len(failures) - SHOWN} more alike" if len(failures) > SHOWN else ""
+    return UserError(
+        f"{len(failures)} of {count} files could not be brought: {' | '.join(told)}{more}"
     )
 
 
-def verify(file: SourceFile, path: Path) -> None:
-    """UserError where the content is not the registry's."""
-    try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(
-            "file cannot be read", where=path, found=error, do="get it again"
-        ) from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != file.sha256:
-        raise UserError(
-            "file has another content",
-            where=path,
-            found=f"{len(content)} bytes, sha256 {found}",
-            expected=f"{file.bytes} bytes, sha256 {file.sha256}",
-            do=f"get it again from {file.source}",
+def _advice(file: SourceFile) -> str:
+    size = f" ({file.bytes} bytes, sha256 {file.sha256})" if file.sha256 else ""
+    if file.form or file.status in ("gone", "local"):
+        state = {"gone": "is gone", "local": "has no public address"}.get(
+            file.status, "needs a form, an account or a browser"
         )
+        terms = f", terms at {file.terms}" if file.terms else ""
+        return f"it {state}{terms}: {file.note}{size}"
+    return f"name another --mirror, or get it from {file.source}{size}"
+
+
+def _remove_empty(staging: Path) -> None:
+    """Remove the folders of the staging folder that hold nothing."""
+    for folder, _, _ in os.walk(staging, topdown=False):
+        if not os.listdir(folder):
+            os.rmdir(folder)

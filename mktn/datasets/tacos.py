@@ -1,5 +1,7 @@
 """TACoS in its two published versions; `video_meta.csv` gives fps and duration of both.
 
+Where that file is absent, the json files of the one version give them for both.
+
 - `2dtan_{train,val,test}.json`: `{VIDEO.avi: {"timestamps": [[start, end], ...] in frames,
   "sentences": [str, ...], "fps": f, "num_frames": n}}`.
 - `tall_{train,val,test}.txt`: `VIDEO.avi_startframe_endframe:sentence#sentence#...#` a line.
@@ -39,8 +41,12 @@ class VideoMeta(NamedTuple):
 def read(directory: Path, version: str = "2dtan") -> PairTable:
     """The pairs of one version. Raises UserError on a file that is absent or broken."""
     folder = annotation_folder(directory, "tacos")
-    meta_path = annotation_file(folder, "video_meta.csv")
-    videos = read_video_meta(meta_path)
+    given = any((folder / f"video_meta.csv{end}").is_file() for end in ("", ".gz"))
+    videos = (
+        read_video_meta(annotation_file(folder, "video_meta.csv"))
+        if given
+        else _meta_of_2dtan(folder)
+    )
     table = PairTable("tacos")
     for split in SPLITS:
         if version == "tall":
@@ -62,6 +68,19 @@ def read_video_meta(path: Path) -> dict[str, VideoMeta]:
             number(row["fps_2dtan"], where, "fps_2dtan", positive=True),
             number(row["duration_s_2dtan"], where, "duration_s_2dtan", positive=True),
         )
+    return videos
+
+
+def _meta_of_2dtan(folder: Path) -> dict[str, VideoMeta]:
+    """What `video_meta.csv` says, from the files that it was made of, in milliseconds as there."""
+    videos: dict[str, VideoMeta] = {}
+    for split in SPLITS:
+        path = annotation_file(folder, f"2dtan_{split}.json")
+        for name, entry in read_json(path).items():
+            _, _, numbers = video_entry(path, name, entry, ("fps", "num_frames"))
+            fps = numbers["fps"]
+            seconds = round(numbers["num_frames"] / fps, 3)
+            videos[name.removesuffix(".avi")] = VideoMeta(split, fps, seconds)
     return videos
 
 

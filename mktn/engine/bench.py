@@ -1,79 +1,46 @@
-"""`mktn bench`: what multi-pair batches save, what one step's similarities need, extraction."""
+"""`mktn bench`: speed and memory, each measured against a baseline in the same run.
+
+A benchmark is a module with a frozen dataclass of settings, `run(settings)`, which yields one row
+at a time, and `summary(row)`, a line for a person.
+"""
 
 import argparse
 import csv
+import importlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from mktn.config import fill, read_settings
-from mktn.engine.extraction_bench import ExtractionSettings
-from mktn.engine.extraction_bench import run as extraction
-from mktn.engine.multipair_bench import MultipairSettings
-from mktn.engine.multipair_bench import run as multipair
-from mktn.engine.predict import choose_device
-from mktn.engine.similarity_bench import SimilaritySettings
-from mktn.engine.similarity_bench import run as similarity
 from mktn.files import write_text
+
+# what is measured -> its module and settings
+BENCHES = {
+    "multipair": ("mktn.engine.multipair_bench", "MultipairSettings"),
+    "similarity": ("mktn.engine.similarity_bench", "SimilaritySettings"),
+    "reading": ("mktn.engine.reading_bench", "ReadingSettings"),
+    "import": ("mktn.engine.import_bench", "ImportBenchSettings"),
+    "extraction": ("mktn.engine.extraction_bench", "ExtractionSettings"),
+    "words": ("mktn.features.words_bench", "WordsSettings"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `mktn bench`."""
-    parser.add_argument("what", choices=("multipair", "similarity", "extraction"))
+    parser.add_argument("what", choices=tuple(BENCHES))
     parser.add_argument("--out", required=True, type=Path, help="output: csv")
-    parser.add_argument(
-        "--settings",
-        help="JSON or a file: MultipairSettings, SimilaritySettings or ExtractionSettings",
-    )
+    parser.add_argument("--settings", help="JSON or a file: settings of that benchmark")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Measure, print a summary, and write the csv."""
-    given = read_settings(arguments.settings)
-    if arguments.what == "similarity":
-        rows = list(similarity(fill(SimilaritySettings, given)))
-        for row in rows:
-            print(
-                f"{row['similarity']:>5}: {row['peak_mb']:7.1f} MB beyond inputs and gradients, "
-                f"{row['seconds']:.2f} s; all scores at once: {row['whole_tensor_mb']:.0f} MB"
-            )
-    elif arguments.what == "extraction":
-        rows = []
-        for row in extraction(fill(ExtractionSettings, given)):
-            rows.append(row)
-            print(
-                f"{row['case']:>11}: decode only {row['decode_only_clips_per_s']:.1f}, "
-                f"model only {row['model_only_clips_per_s']:.1f}, "
-                f"end to end {row['end_to_end_clips_per_s']:.1f} clips/s: "
-                f"{row['share_of_slower']:.2f} of the slower",
-                flush=True,
-            )
-    else:
-        settings = fill(MultipairSettings, given)
-        torch.set_num_threads(settings.threads)
-        device = choose_device(settings.device)
-        rows = []
-        for row in multipair(settings, device):
-            rows.append(row)
-            print(
-                f"{row['phase']:>9}, {row['queries_per_video']:>2} queries a video, "
-                f"{row['mode']:<13}: {row['queries_per_s']:8.1f} queries/s, "
-                f"{row['ratio_to_encoded_again']:.2f} x encoded again, "
-                f"{row['ratio_to_cached']:.2f} x cached",
-                flush=True,
-            )
-        about = {
-            "frames": settings.frames,
-            "width": settings.width,
-            "threads": settings.threads,
-            "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
-            "dtype": "float32",
-            "torch": torch.__version__,
-        }
-        rows = [{**row, **about} for row in rows]
+    """Measure, print a line a row, and write the csv."""
+    name, settings = BENCHES[arguments.what]
+    module = importlib.import_module(name)
+    rows: list[dict[str, Any]] = []
+    for row in module.run(fill(getattr(module, settings), read_settings(arguments.settings))):
+        rows.append(row)
+        print(module.summary(row), flush=True)
     write_text(as_csv(rows), arguments.out)
 
 

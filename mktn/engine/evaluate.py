@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mktn.grouping.loader import LoaderConfig, PairData
 
 BASELINES = ("random", "train-prior")
+SHOWN = 120  # characters of a value in a message
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Answer the queries of the split, and write predictions.parquet and metrics.json."""
     import polars as pl
 
+    from mktn.features.origin import recorded_inputs
     from mktn.features.pairs_file import read_table_of
     from mktn.grouping.loader import PairData
 
@@ -120,6 +123,7 @@ def run(arguments: argparse.Namespace) -> None:
         "source": config.source,
         "dataset": config.dataset,
         **identity,
+        **recorded_inputs(data.store.attributes, data.store.patches, data.text.attributes),
         "split": arguments.split,
         "queries": len(rows),
         "videos": len({data.video_ids[row] for row in rows}),
@@ -200,16 +204,12 @@ def check_same(
     for name, store in (("features", data.store), ("text", data.text)):
         # Through JSON, as the run's record went.
         here = json.loads(json.dumps(store.attributes))
-        differing = [
-            key for key in {**trained[name], **here} if trained[name].get(key) != here.get(key)
-        ]
-        if differing:
-            key = min(differing)
+        for key, found, expected in _differences(here, trained[name]):
             raise UserError(
                 f"the run was trained on other {name}",
                 where=f"{run}, {key}",
-                found=repr(here.get(key)),
-                expected=repr(trained[name].get(key)),
+                found=_cut(found),
+                expected=_cut(expected),
                 do="evaluate it on its own data, or train it again",
             )
     for name in ("source", "dataset"):
@@ -221,6 +221,23 @@ def check_same(
                 expected=getattr(config, name),
                 do="evaluate it on its own data",
             )
+
+
+def _differences(
+    here: dict[str, Any], trained: dict[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """The keys that differ, in order, those of mappings inside as `settings.noise`."""
+    for key in sorted({**trained, **here}):
+        found, expected = here.get(key), trained.get(key)
+        if isinstance(found, dict) and isinstance(expected, dict):
+            yield from _differences(found, expected, f"{prefix}{key}.")
+        elif found != expected:
+            yield f"{prefix}{key}", found, expected
+
+
+def _cut(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _write_predictions(

@@ -56,6 +56,16 @@ class ExtractionSettings:
             raise ValueError("count, repeats, decode_workers, threads and batch are at least 1")
 
 
+def summary(row: dict[str, Any]) -> str:
+    """A row in words."""
+    return (
+        f"{row['case']:>11}: decode only {row['decode_only_clips_per_s']:.1f}, "
+        f"model only {row['model_only_clips_per_s']:.1f}, "
+        f"end to end {row['end_to_end_clips_per_s']:.1f} clips/s: "
+        f"{row['share_of_slower']:.2f} of the slower"
+    )
+
+
 def run(settings: ExtractionSettings) -> Iterator[dict[str, Any]]:
     """One row a case, of medians over the repeats."""
     torch.set_num_threads(settings.threads)
@@ -82,7 +92,7 @@ def measure(
     from mktn.features.video_files import VideoReader, find_videos
 
     name, width = CASES[case]
-    recipe: Preprocessing = published_recipe(name, 487)["preprocessing"]
+    recipe: Preprocessing = published_recipe(name, 487, "")["preprocessing"]
     description = BackboneDescription(name, width, 487, recipe)  # type: ignore[arg-type]
     torch.manual_seed(named_seed(settings.seed, "bench", "extraction"))
     backbone = build(description).eval()

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from mktn.engine.criterion import Criterion, LossConfig
 from mktn.engine.decode import decode
+from mktn.engine.predict import choose_device
 from mktn.grouping.batch import PairBatch
 from mktn.models import VARIANTS, ModelConfig, build
 from mktn.seeds import named_seed
@@ -78,8 +79,33 @@ def random_batch(settings: MultipairSettings, per_video: int) -> PairBatch:
     )
 
 
-def run(settings: MultipairSettings, device: torch.device) -> Iterator[dict[str, Any]]:
-    """One row for each phase, number of queries a video and mode."""
+def run(settings: MultipairSettings) -> Iterator[dict[str, Any]]:
+    """One row for each phase, number of queries a video and mode, and what they were run on."""
+    torch.set_num_threads(settings.threads)
+    device = choose_device(settings.device)
+    about = {
+        "frames": settings.frames,
+        "width": settings.width,
+        "threads": settings.threads,
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "dtype": "float32",
+        "torch": torch.__version__,
+    }
+    for row in _measured(settings, device):
+        yield {**row, **about}
+
+
+def summary(row: dict[str, Any]) -> str:
+    """A row in words."""
+    return (
+        f"{row['phase']:>9}, {row['queries_per_video']:>2} queries a video, "
+        f"{row['mode']:<13}: {row['queries_per_s']:8.1f} queries/s, "
+        f"{row['ratio_to_encoded_again']:.2f} x encoded again, "
+        f"{row['ratio_to_cached']:.2f} x cached"
+    )
+
+
+def _measured(settings: MultipairSettings, device: torch.device) -> Iterator[dict[str, Any]]:
     torch.manual_seed(named_seed(settings.seed, "bench", "weights"))
     sizes = ModelConfig(
         frames=settings.frames,

@@ -176,5 +176,13 @@ def run(settings: SimilaritySettings) -> Iterator[dict[str, Any]]:
         yield {**json.loads(done.stdout), **dataclasses.asdict(settings)}
 
 
+def summary(row: dict[str, Any]) -> str:
+    """A row in words."""
+    return (
+        f"{row['similarity']:>5}: {row['peak_mb']:7.1f} MB beyond inputs and gradients, "
+        f"{row['seconds']:.2f} s; all scores at once: {row['whole_tensor_mb']:.0f} MB"
+    )
+
+
 if __name__ == "__main__":
     print(json.dumps(measure(sys.argv[1], SimilaritySettings(**json.loads(sys.argv[2])))))

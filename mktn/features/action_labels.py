@@ -1,4 +1,7 @@
-"""The human action labels of Charades: classes made of a verb and an object, and intervals."""
+"""The human action labels of Charades: classes made of a verb and an object, and intervals.
+
+A simulated recogniser sees each class as its verb plus its object. No sentence is read.
+"""
 
 import math
 from collections.abc import Iterator
@@ -7,8 +10,14 @@ from pathlib import Path
 
 from mktn.datasets.annotations import annotation_file, read_csv, read_lines
 from mktn.errors import UserError
+from mktn.features.simulated_recogniser import LabelledInterval, LabelSet
 
 NO_OBJECT = "o000"
+
+STATEMENT = (
+    "simulated from the human action labels of Charades; every Charades-STA span equals an "
+    "action interval; a labelled surrogate, not comparable with published numbers"
+)
 
 
 @dataclass(frozen=True)
@@ -20,13 +29,18 @@ class ActionClass:
     verb: str  # "vNNN"
 
 
-@dataclass(frozen=True)
-class Action:
-    """An interval of a video labelled with a class, in seconds from the video's start."""
-
-    label: str  # "cNNN"
-    start_s: float
-    end_s: float
+def read_labels(directory: str | Path) -> LabelSet:
+    """The labelled actions of all videos. Raises UserError on a file that is absent or broken."""
+    folder = Path(directory) / "charades_v1"
+    classes = read_classes(folder)
+    actions = read_actions(folder, classes)
+    directions = {
+        code: (c.verb,) if c.object == NO_OBJECT else (c.verb, c.object)
+        for code, c in classes.items()
+    }
+    counts = {"classes": len(classes), "actions": sum(map(len, actions.values()))}
+    absent = "no row in Charades_v1_{train,test}.csv"
+    return LabelSet(directions, actions, STATEMENT, absent, counts)
 
 
 def read_classes(directory: str | Path) -> dict[str, ActionClass]:
@@ -64,14 +78,14 @@ def read_classes(directory: str | Path) -> dict[str, ActionClass]:
 
 def read_actions(
     directory: str | Path, classes: dict[str, ActionClass]
-) -> dict[str, tuple[Action, ...]]:
+) -> dict[str, tuple[LabelledInterval, ...]]:
     """Video id -> its labelled actions, from `Charades_v1_{train,test}.csv`, plain or .gz.
 
     An interval written backwards is turned round. A video without actions has ().
     Raises UserError on a missing file or column, a class that is not in `classes`, or a
     field that is not `cNNN start end;...`.
     """
-    actions: dict[str, tuple[Action, ...]] = {}
+    actions: dict[str, tuple[LabelledInterval, ...]] = {}
     for split in ("train", "test"):
         path = annotation_file(Path(directory), f"Charades_v1_{split}.csv")
         for number, row in read_csv(path, ("id", "actions")):
@@ -80,7 +94,9 @@ def read_actions(
     return actions
 
 
-def _parse_actions(field: str, classes: dict[str, ActionClass], where: str) -> Iterator[Action]:
+def _parse_actions(
+    field: str, classes: dict[str, ActionClass], where: str
+) -> Iterator[LabelledInterval]:
     for item in filter(None, field.split(";")):
         parts = item.split()
         try:
@@ -98,7 +114,7 @@ def _parse_actions(field: str, classes: dict[str, ActionClass], where: str) -> I
                 found=repr(label),
                 expected="a class of Charades_v1_classes.txt",
             )
-        yield Action(label, min(start_s, end_s), max(start_s, end_s))
+        yield LabelledInterval((label,), min(start_s, end_s), max(start_s, end_s))
 
 
 def _read_list(directory: Path, name: str) -> dict[str, tuple[int, str]]:

@@ -112,13 +112,13 @@ def load(
                 "missing file", where=path,
                 do="run mktn pretrain, or put the published weights there",
             )  # fmt: skip
+    found = sha256_of(weights)
     tensors = read_tensors(weights) if published else _read_safetensors(weights)
     if published and not beside.is_file():
-        recipe = published_recipe(name, count_classes(name, tensors, weights))
-        description = BackboneDescription(name, **recipe)
+        classes = count_classes(name, tensors, weights)
+        description = BackboneDescription(name, **published_recipe(name, classes, found))
     else:
         description = _read_description(beside, name)
-    found = sha256_of(weights)
     if description.weights_sha256 not in ("", found):
         raise UserError(
             "weights differ from their description", where=weights, found=f"sha256 {found}",

@@ -86,9 +86,10 @@ def attributes_of(
     to the byte whoever makes it."""
     recipe = description.preprocessing
     return {
+        "origin": "extracted",
         "backbone": description.backbone,
         "width": description.width,
-        "weights": weights,
+        "weights_name": weights,
         "weights_sha256": description.weights_sha256,
         "clip": recipe.clip,
         "stride": recipe.stride,
@@ -97,6 +98,7 @@ def attributes_of(
         "patches": list(description.patch_grid),
         "preprocessing": dataclasses.asdict(recipe),
         "dtype": settings.dtype,
+        "unverified": list(description.training.get("unverified", [])),
         "code_version": mktn.__version__,
         "code_sha256": code_sha256(*FEATURE_CODE),
     }

@@ -1,9 +1,10 @@
-"""GloVe word vectors: reading the published files, and training on captions.
+"""Reading GloVe word vectors: the published files, in one pass, keeping a vocabulary only.
 
 Pennington, Socher and Manning, "GloVe: Global Vectors for Word Representation", EMNLP 2014.
 """
 
 import contextlib
+import hashlib
 import io
 import zipfile
 from collections import Counter
@@ -11,33 +12,25 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 
 from mktn.errors import UserError
 from mktn.files import written_beside
-from mktn.seeds import named_rng
+
+BLOCK_BYTES = 1 << 20  # read at once
+NORM_WORDS = 1_000  # the first words of a file, the most frequent ones: they give its norm
 
 
 @dataclass(frozen=True)
-class GloveSettings:
-    """How word vectors are trained; `window`, `x_max` and `alpha` as in the paper."""
+class GloveWords:
+    """What one pass over a file of word vectors found."""
 
-    dimension: int = 100
-    window: int = 8  # words to each side
-    x_max: float = 20.0
-    alpha: float = 0.75
-    epochs: int = 100
-    learning_rate: float = 0.05
-    batch: int = 1024  # co-occurrences a step
-
-    def __post_init__(self) -> None:
-        for name in ("dimension", "window", "epochs", "batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)}: expected at least 1")
-        if not (self.x_max > 0 and self.learning_rate > 0):
-            raise ValueError("x_max and learning_rate: expected above 0")
+    words: list[str]  # in file order
+    vectors: np.ndarray  # (n, D) float32
+    median_norm: float  # of the file's first words: the same whatever is looked for
+    sha256: str  # of the file
 
 
 def read(path: str | Path, vocabulary: Collection[str]) -> tuple[list[str], np.ndarray]:
@@ -46,25 +39,39 @@ def read(path: str | Path, vocabulary: Collection[str]) -> tuple[list[str], np.n
     `path` is the published text format (`.txt`, or the `.zip` it comes in: a word, then its
     numbers, one word a line; some words of 840B hold spaces) or `.npz` with arrays `words` (n,)
     and `vectors` (n, D). Returns (words, vectors (n, D) float32); of a word that the file
-    repeats, the first. Raises UserError when the file is missing or broken.
+    repeats, the first. Raises UserError when the file is missing, broken or cut short.
     """
+    found = scan(path, vocabulary)
+    return found.words, found.vectors
+
+
+def scan(path: str | Path, vocabulary: Collection[str]) -> GloveWords:
+    """As `read`, with what is known of the whole file. Memory grows with `vocabulary` alone."""
     path = Path(path)
     if not path.is_file():
         raise UserError("word vectors are missing", where=path, expected="a .txt, .zip or .npz")
     wanted = set(vocabulary)
     if path.suffix == ".npz":
-        return _read_npz(path, wanted)
+        return _scan_npz(path, wanted)
     words: list[str] = []
     vectors: list[np.ndarray] = []
+    norms: list[float] = []
     try:
-        with _open_text(path) as stream:
-            for word, vector in _read_lines(stream, wanted, path):
-                wanted.discard(word)
-                words.append(word)
-                vectors.append(vector)
-    except (OSError, UnicodeDecodeError, zipfile.BadZipFile) as error:
+        with _open_lines(path) as (lines, hexdigest):
+            for word, vector in _vectors(lines, wanted, path):
+                if len(norms) < NORM_WORDS:
+                    norms.append(float(np.linalg.norm(vector)))
+                if word in wanted:
+                    wanted.discard(word)
+                    words.append(word)
+                    vectors.append(vector)
+            sha256 = hexdigest()
+    except (OSError, EOFError, UnicodeDecodeError, zipfile.BadZipFile) as error:
         raise UserError("word vectors cannot be read", where=path, found=error) from error
-    return words, np.stack(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)
+    if not norms:
+        raise UserError("word vectors cannot be read", where=path, found="an empty file")
+    table = np.stack(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)
+    return GloveWords(words, table, float(np.median(norms)), sha256)
 
 
 def save(path: str | Path, words: Sequence[str], vectors: np.ndarray) -> None:
@@ -73,169 +80,109 @@ def save(path: str | Path, words: Sequence[str], vectors: np.ndarray) -> None:
         np.savez(stream, words=np.array(words, dtype=str), vectors=vectors.astype(np.float32))
 
 
-def train(
-    sentences: Iterable[Sequence[str]],
-    dimension: int = 100,
-    window: int = 8,
-    x_max: float = 20.0,
-    alpha: float = 0.75,
-    epochs: int = 100,
-    learning_rate: float = 0.05,
-    seed: int = 0,
-    batch: int = 1024,
-    report: Callable[[int, float], None] | None = None,
-) -> tuple[list[str], np.ndarray]:
-    """Word vectors (words, dimension) float32 of tokenised sentences, words in sorted order.
-
-    Minimises sum_ij f(X_ij) (w_i c_j + b_i + b~_j - log X_ij)^2 over the co-occurrences
-    X_ij > 0, f(x) = min(1, (x / x_max)^alpha), by AdaGrad on shuffled batches of them, and
-    returns w + c. `report(epoch, mean loss)` is called after each epoch.
-    """
-    words, rows, columns, counts = cooccurrences(sentences, window)
-    vectors, contexts, _, _ = factorise(
-        len(words), rows, columns, counts, dimension, x_max, alpha, epochs, learning_rate, seed,
-        batch, report,
-    )  # fmt: skip
-    return words, vectors + contexts
-
-
-def cooccurrences(
-    sentences: Iterable[Sequence[str]], window: int
-) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
-    """Symmetric co-occurrences within sentences, a pair k words apart counting 1/k.
-
-    Returns (words in sorted order, rows (n,) int64, columns (n,) int64, counts (n,) float64),
-    sorted by row and column.
-    """
-    kept = [list(sentence) for sentence in sentences]
-    words = sorted(set(chain.from_iterable(kept)))
-    index = {word: row for row, word in enumerate(words)}
-    ids = np.array([index[word] for sentence in kept for word in sentence], dtype=np.int64)
-    owner = np.repeat(np.arange(len(kept)), [len(sentence) for sentence in kept])
-    keys, weights = [np.zeros(0, dtype=np.int64)], [np.zeros(0)]
-    for distance in range(1, min(window, max(map(len, kept), default=0)) + 1):
-        near = owner[:-distance] == owner[distance:]
-        left, right = ids[:-distance][near], ids[distance:][near]
-        for first, second in ((left, right), (right, left)):
-            keys.append(first * len(words) + second)
-            weights.append(np.full(len(first), 1.0 / distance))
-    unique, inverse = np.unique(np.concatenate(keys), return_inverse=True)
-    counts = np.bincount(inverse, weights=np.concatenate(weights), minlength=len(unique))
-    return words, unique // max(len(words), 1), unique % max(len(words), 1), counts
-
-
-def factorise(
-    words: int,
-    rows: np.ndarray,
-    columns: np.ndarray,
-    counts: np.ndarray,
-    dimension: int,
-    x_max: float,
-    alpha: float,
-    epochs: int,
-    learning_rate: float,
-    seed: int,
-    batch: int = 1024,
-    report: Callable[[int, float], None] | None = None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Word vectors, context vectors (words, dimension) and both biases (words,), float32.
-
-    The gradient of a batch is the sum over its entries; AdaGrad's sums of squares start at 1,
-    as in the authors' program.
-    """
-    rng = named_rng(seed, "glove")
-    # The last column of each table is the bias.
-    tables = [
-        torch.from_numpy(((rng.random((words, dimension + 1)) - 0.5) / dimension).astype("f4"))
-        for _ in range(2)
-    ]
-    squares = [torch.ones_like(table) for table in tables]
-    indices = [torch.from_numpy(rows), torch.from_numpy(columns)]
-    target = torch.from_numpy(np.log(counts).astype(np.float32))
-    weight = torch.from_numpy(np.minimum(1.0, (counts / x_max) ** alpha).astype(np.float32))
-    for epoch in range(epochs):
-        order = torch.from_numpy(rng.permutation(len(counts)))
-        total = 0.0
-        for chosen in order.split(batch):
-            ids = [index[chosen] for index in indices]
-            gathered = [table[i] for table, i in zip(tables, ids, strict=True)]
-            dot = (gathered[0][:, :-1] * gathered[1][:, :-1]).sum(1)
-            error = dot + gathered[0][:, -1] + gathered[1][:, -1] - target[chosen]
-            weighted = weight[chosen] * error
-            total += float((weighted * error).sum())
-            for side in (0, 1):
-                gradient = weighted[:, None] * gathered[1 - side]
-                gradient[:, -1] = weighted
-                summed = torch.zeros_like(tables[side]).index_add_(0, ids[side], gradient)
-                squares[side] += summed**2
-                tables[side] -= learning_rate * summed / squares[side].sqrt()
-        if report is not None:
-            report(epoch, total / max(len(counts), 1))
-    vectors, contexts = (table[:, :-1].numpy() for table in tables)
-    return vectors, contexts, tables[0][:, -1].numpy(), tables[1][:, -1].numpy()
-
-
-def _read_npz(path: Path, wanted: set[str]) -> tuple[list[str], np.ndarray]:
+def _scan_npz(path: Path, wanted: set[str]) -> GloveWords:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             words, vectors = arrays["words"].tolist(), arrays["vectors"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        with path.open("rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
             "word vectors cannot be read",
             where=path,
             found=error,
             expected="arrays words (n,) and vectors (n, D)",
         ) from error
-    if vectors.ndim != 2 or len(words) != len(vectors):
+    if vectors.ndim != 2 or len(words) != len(vectors) or not words:
         raise UserError(
             "words and vectors do not match",
             where=path,
             found=f"{len(words)} words, vectors {vectors.shape}",
         )
+    median_norm = float(np.median(np.linalg.norm(vectors[:NORM_WORDS], axis=1)))
     rows = [row for row, word in enumerate(words) if word in wanted]
-    return [words[row] for row in rows], vectors[rows].astype(np.float32)
+    kept = vectors[rows].astype(np.float32)
+    return GloveWords([words[row] for row in rows], kept, median_norm, sha256)
 
 
-def _read_lines(
-    stream: Iterable[str], wanted: set[str], path: Path
+def _vectors(
+    stream: Iterable[bytes], wanted: set[str], path: Path
 ) -> Iterator[tuple[str, np.ndarray]]:
+    """Word and vector of the first NORM_WORDS lines, and of those that may hold a wanted word.
+
+    The other lines, nearly all of a published file, are neither decoded nor split.
+    """
     lines = iter(stream)
     head = list(islice(lines, 100))
     if head and len(head[0].split()) == 2 and all(part.isdigit() for part in head[0].split()):
-        head[0] = "\n"  # the "words dimension" line that some tools write first
+        head[0] = b"\n"  # the "words dimension" line that some tools write first
     # A few words hold spaces, so the dimension is that of most lines.
-    lengths = Counter(line.count(" ") for line in head if line.strip())
+    lengths = Counter(line.rstrip().count(b" ") for line in head if line.strip())
     dimension = max(lengths, key=lambda length: (lengths[length], -length), default=0)
-    first_parts = {word.split(" ", 1)[0] for word in wanted}
+    first_parts = {word.split(" ", 1)[0].encode() for word in wanted}
+    line = b""
     for number, line in enumerate(chain(head, lines), start=1):
-        if line.split(" ", 1)[0] not in first_parts:
+        first = line[: line.find(b" ")]
+        if first not in first_parts and number > NORM_WORDS:
+            if not first.isascii():
+                first.decode()  # a file in another encoding would lose its words unseen
             continue
-        parts = line.rstrip("\n").rsplit(" ", dimension)
-        try:
-            vector = np.array(parts[1:], dtype=np.float32)
-        except ValueError:
-            vector = np.zeros(0, dtype=np.float32)
-        if len(vector) != dimension:
-            raise UserError(
-                "broken line",
-                where=f"{path}, line {number}",
-                found=f"word {parts[0]!r}",
-                expected=f"a word and {dimension} numbers",
-            )
-        if parts[0] in wanted:
-            yield parts[0], vector
+        if line.strip():
+            yield _parsed(line, dimension, f"{path}, line {number}")
+    if line.strip() and line.rstrip().count(b" ") < dimension:
+        _parsed(line, dimension, f"{path}, line {number}")  # cut short, whatever its word
+
+
+def _parsed(line: bytes, dimension: int, where: str) -> tuple[str, np.ndarray]:
+    parts = line.rstrip().rsplit(b" ", dimension)
+    word = parts[0].decode()
+    try:
+        vector = np.array(parts[1:], dtype=np.float32)
+    except ValueError:
+        vector = np.zeros(0, dtype=np.float32)
+    if len(vector) != dimension or not np.isfinite(vector).all():
+        raise UserError(
+            "broken line",
+            where=where,
+            found=f"word {word!r}",
+            expected=f"a word and {dimension} numbers",
+            do="bring the file again",
+        )
+    return word, vector
+
+
+class _Hashed(io.RawIOBase):
+    """A file whose bytes are hashed as they are read, so that naming it takes no second pass."""
+
+    def __init__(self, raw: io.FileIO) -> None:
+        self._raw = raw
+        self.sha256 = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._raw.readinto(buffer)
+        self.sha256.update(memoryview(buffer)[:count])
+        return count
 
 
 @contextlib.contextmanager
-def _open_text(path: Path) -> Iterator[Iterable[str]]:
-    """Lines of a text file or of the only text file in a zip; only "\\n" ends a line."""
+def _open_lines(path: Path) -> Iterator[tuple[Iterable[bytes], Callable[[], str]]]:
+    """Lines of a text file or of the only text file in a zip, and what gives the hash of `path`.
+
+    Only a line feed ends a line. The hash of a text file is whole when its lines are read.
+    """
     if path.suffix != ".zip":
-        with path.open(encoding="utf-8", newline="\n") as stream:
-            yield stream
+        with path.open("rb", buffering=0) as raw:
+            hashed = _Hashed(raw)
+            yield io.BufferedReader(hashed, BLOCK_BYTES), hashed.sha256.hexdigest
         return
+    with path.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256")
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name.endswith(".txt")]
         if len(names) != 1:
             raise UserError("zip without its one .txt", where=path, found=names or "no .txt")
         with archive.open(names[0]) as member:
-            yield io.TextIOWrapper(member, encoding="utf-8", newline="\n")
+            yield io.BufferedReader(member, BLOCK_BYTES), sha256.hexdigest  # type: ignore[type-var]

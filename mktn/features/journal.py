@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from mktn.errors import UserError
-from mktn.files import write_json, written_beside
+from mktn.files import write_json, write_text, written_beside
 
 Record = dict[str, Any]  # a row of the manifest
 
@@ -47,8 +47,8 @@ class PartJournal:
             ) from error  # fmt: skip
         wanted = json.loads(json.dumps(identity))
         self.state, self.note = self._found(wanted)
-        for path in self.store.rglob("*.partial"):
-            path.unlink()  # Zarr was killed while it wrote a file beside its target
+        for path in (*self.store.rglob("*.partial"), *self.store.rglob("*.__lock")):
+            path.unlink()  # killed while Zarr or tensorstore wrote a file beside its target
         if self.state is None:
             for path in self.folder.iterdir():
                 if path.name != "lock":
@@ -73,7 +73,8 @@ class PartJournal:
         whole = 0
         while whole < len(records) and _end(records[whole]) <= rows:
             whole += 1
-        write_json({"videos": records[:whole]}, self.folder / "state.json")
+        # Not indented, which is slow: it is written again with every shard.
+        write_text(json.dumps({"videos": records[:whole]}), self.folder / "state.json")
         for path in self._tail.iterdir():
             if path.name < _name(whole):
                 path.unlink()

@@ -1,7 +1,6 @@
 """From frames to a backbone's input: the numbers live beside the weights, not in the code."""
 
 import dataclasses
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -71,10 +70,8 @@ class Preprocessing:
         crop's corner, in place of the centre.
         """
         height, width = frames.shape[1:3]
-        row, column = offset or (
-            math.ceil((height - self.crop) / 2),
-            math.ceil((width - self.crop) / 2),
-        )
+        # An odd rest is halved to the even side, as torchvision and pytorch-i3d do: 171 gives 30.
+        row, column = offset or (round((height - self.crop) / 2), round((width - self.crop) / 2))
         cut = frames[:, row : row + self.crop, column : column + self.crop]
         cut = cut[:, :, ::-1] if mirrored else cut
         cut = cut[..., ::-1] if self.channels == "bgr" else cut

@@ -15,11 +15,15 @@ CHARADES_CLASSES = 157
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """Preprocessing of published weights, where it was read, and what could not be."""
+    """Preprocessing of published weights, where it was read, and what could not be.
+
+    sha256: how that of the published file begins, where its publisher says so.
+    """
 
     preprocessing: Preprocessing
     read_in: tuple[str, ...]
     unverified: tuple[str, ...] = ()
+    sha256: str = ""
 
 
 C3D_SPORTS1M = Recipe(
@@ -46,7 +50,8 @@ I3D_KINETICS = Recipe(
     Preprocessing(fps=25.0, resize=(256,), crop=224),
     read_in=(
         "values -1..1, crop 224, RGB: piergiaj/pytorch-i3d charades_dataset_full.py",
-        "25 frames a second, shorter side 256, bilinear: deepmind/kinetics-i3d README",
+        "25 frames a second, shorter side 256, bilinear: deepmind/kinetics-i3d README, as quoted "
+        "by the ports that prepare input for it",
     ),
 )
 I3D_CHARADES = Recipe(
@@ -63,8 +68,11 @@ RESIZE_FILTER = (
 )
 
 
-def published_recipe(name: str, classes: int) -> dict[str, Any]:
+def published_recipe(name: str, classes: int, sha256: str) -> dict[str, Any]:
     """The fields of a BackboneDescription for published weights with so many classes.
+
+    What differs from the published file (its number of classes, its sha256 where that is known)
+    is named unverified: the recipe is then a guess.
 
     Raises ValueError where the installed torchvision no longer states its recipe.
     """
@@ -79,6 +87,8 @@ def published_recipe(name: str, classes: int) -> dict[str, Any]:
     unverified = list(recipe.unverified)
     if classes not in known:
         unverified.append(f"weights: {classes} classes, those published have {known}")
+    if not sha256.startswith(recipe.sha256):
+        unverified.append(f"weights: sha256 does not begin with {recipe.sha256}, as published")
     return {
         "width": 64.0 if name == "c3d" else 1.0,
         "classes": classes,
@@ -119,7 +129,11 @@ def torchvision_recipe(
         mean=tuple(255 * value for value in transforms.mean),
         scale=tuple(255 * value for value in transforms.std),
     )
+    published = re.search(r"-([0-9a-f]{8,})\.pth$", weights.url)
     recipe = Recipe(
-        preprocessing, (f"torchvision's {weights}: transforms and meta",), (RESIZE_FILTER,)
+        preprocessing,
+        read_in=(f"torchvision's {weights}: transforms and meta",),
+        unverified=(RESIZE_FILTER,),
+        sha256=published[1] if published else "",
     )
     return recipe, tuple(weights.meta["categories"])

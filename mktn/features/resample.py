@@ -76,7 +76,8 @@ def resample(
         )  # fmt: skip
     first = store[usable[0]]
     patches, patch_dimension = (0, 0) if first.patches is None else first.patches.shape[1:]
-    attributes = {**store.attributes, "source": settings.source}
+    attributes = {**store.attributes}
+    attributes["source"] = settings.source or attributes.get("source", "")
     attributes["patch_grid"] = attributes.pop("patches", None)
     failed: list[str] = []
     writer = ResampledWriter(

@@ -5,7 +5,7 @@ E word vector, H state of the GRU.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +15,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from mktn.datasets.sentences import treebank
 from mktn.errors import UserError
+from mktn.features import skipthought_published as published
+from mktn.features.pickled_rows import PickledRows
+from mktn.features.skipthought_published import PUBLISHED_FILES
 from mktn.files import write_json, written_beside
 
 FORMAT = 1
-PUBLISHED_FILES = ("uni_skip.npz", "bi_skip.npz", "utable.npy", "btable.npy", "dictionary.txt")
 TRAINED_FILES = ("config.json", "model.safetensors")
 
 
@@ -27,7 +30,7 @@ TRAINED_FILES = ("config.json", "model.safetensors")
 class Encoder:
     """A GRU over word vectors; a sentence is its last state (both last states if it is bi)."""
 
-    table: np.ndarray  # (words, E), a memory map for the published one
+    table: np.ndarray | PickledRows  # (words, E); of the published one only the rows in use
     gru: nn.GRU
     mean: torch.Tensor | None = None  # (dimension,), taken off before the norm
 
@@ -50,9 +53,18 @@ class Encoder:
 class SkipThought:
     """Sentence encoders that share a dictionary; their vectors, each of norm 1, side by side."""
 
-    def __init__(self, words: Sequence[str], unknown: str, encoders: Sequence[Encoder]) -> None:
+    def __init__(
+        self,
+        words: Sequence[str],
+        unknown: str,
+        encoders: Sequence[Encoder],
+        parted: Callable[[str], Sequence[str]] = lambda token: (token,),
+    ) -> None:
+        """`parted` gives the words of the dictionary's own convention for one of our tokens."""
+        # Of a word that the dictionary repeats the last row counts, as in the authors' program.
         self.rows = {word: row for row, word in enumerate(words)}
         self.unknown = self.rows[unknown]
+        self.parted = parted
         self.encoders = list(encoders)
         self.dimension = sum(encoder.dimension for encoder in self.encoders)
 
@@ -83,7 +95,10 @@ class SkipThought:
     def encode(self, sentences: Sequence[Sequence[str]], batch: int = 256) -> np.ndarray:
         """Tokenised sentences -> (n, dimension) float32; a sentence without words is zero.
 
-        Unknown words take the row of the dictionary's unknown word.
+        Unknown words take the row of the dictionary's unknown word. The published encoders get
+        contractions in the halves that they were trained on ("is" "n't"), as the authors'
+        program would give them; it also keeps capitals and punctuation, which tokens have lost.
+        As there, no end-of-sentence word is added.
         """
         vectors = np.zeros((len(sentences), self.dimension), dtype=np.float32)
         # By length, so that a batch holds little else than words.
@@ -91,7 +106,8 @@ class SkipThought:
         filled.sort(key=lambda index: (len(sentences[index]), index))
         for first in range(0, len(filled), batch):
             chosen = filled[first : first + batch]
-            rows = [[self.rows.get(w, self.unknown) for w in sentences[i]] for i in chosen]
+            parted = [[w for token in sentences[i] for w in self.parted(token)] for i in chosen]
+            rows = [[self.rows.get(word, self.unknown) for word in words] for words in parted]
             vectors[chosen] = np.concatenate([e.encode(rows) for e in self.encoders], axis=1)
         return vectors
 
@@ -148,27 +164,14 @@ def _load_trained(directory: Path) -> SkipThought:
 
 
 def _load_published(directory: Path) -> SkipThought:
-    words = (directory / "dictionary.txt").read_text(encoding="utf-8").split("\n")
-    words = [word.strip() for word in words]
-    if words and not words[-1]:
-        words.pop()
-    if "UNK" not in words:
-        raise UserError(
-            "dictionary without UNK", where=directory / "dictionary.txt", expected="a line UNK"
-        )
+    words = published.dictionary(directory / "dictionary.txt")
     encoders = []
     for table_name, model_name, prefixes in (
         ("utable.npy", "uni_skip.npz", ("encoder",)),
         ("btable.npy", "bi_skip.npz", ("encoder", "encoder_r")),
     ):
-        try:
-            table = np.load(directory / table_name, mmap_mode="r", allow_pickle=False)
-            with np.load(directory / model_name, allow_pickle=False) as arrays:
-                gru = _published_gru(arrays, prefixes)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise UserError(
-                "skip-thought model cannot be read", where=directory / model_name, found=error
-            ) from error
+        gru = published.gru(directory / model_name, prefixes)
+        table = published.table(directory / table_name, gru.input_size)
         if table.shape != (len(words), gru.input_size):
             raise UserError(
                 "table of another shape",
@@ -177,27 +180,4 @@ def _load_published(directory: Path) -> SkipThought:
                 expected=(len(words), gru.input_size),
             )
         encoders.append(Encoder(table, gru))
-    return SkipThought(words, "UNK", encoders)
-
-
-def _published_gru(arrays: np.lib.npyio.NpzFile, prefixes: Sequence[str]) -> nn.GRU:
-    """`torch.nn.GRU` of the published gates: [reset, update] in W, b, U; the new state in Wx...
-
-    The reset gate is applied after the recurrent product, r * (h U), as torch does, so the
-    recurrent bias is zero.
-    """
-    width, gates = arrays[f"{prefixes[0]}_W"].shape
-    gru = nn.GRU(width, gates // 2, bidirectional=len(prefixes) == 2).eval()
-    state = {}
-    for prefix, suffix in zip(prefixes, ("", "_reverse"), strict=False):
-        w, u, b, wx, ux, bx = (
-            np.asarray(arrays[f"{prefix}_{key}"], dtype=np.float32)
-            for key in ("W", "U", "b", "Wx", "Ux", "bx")
-        )
-        bias = np.concatenate([b, bx])
-        state[f"weight_ih_l0{suffix}"] = np.concatenate([w, wx], axis=1).T
-        state[f"weight_hh_l0{suffix}"] = np.concatenate([u, ux], axis=1).T
-        state[f"bias_ih_l0{suffix}"] = bias
-        state[f"bias_hh_l0{suffix}"] = np.zeros_like(bias)
-    gru.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in state.items()})
-    return gru
+    return SkipThought(words, published.UNKNOWN, encoders, treebank)

@@ -4,21 +4,25 @@ Shape legend: n clip rows of one video, R rows of a part, V videos, T frames, D 
 C patches of a frame, D_p patch feature. Features and patches are float16, spans float32 seconds.
 Both stores are Zarr v3 groups with a `manifest.parquet` inside, whole or absent; they are written
 by `mktn.features.writers`.
+
+A damaged or missing shard raises UserError naming the store. The index of each shard has a
+checksum; the numbers themselves have none (crc32c on each chunk halved the rate of reading), so
+a flipped bit in an uncompressed chunk is not seen.
 """
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-import tensorstore
 
 from mktn.errors import UserError
+from mktn.features.zarr_group import FORMAT, ZarrGroup
 
-FORMAT = 1
+__all__ = ["FORMAT", "FeatureStore", "ResampledStore", "VideoFeatures"]
+
 SHARD_BYTES = 32 * 2**20
 PART_CHUNK_ROWS = 64
 PART_SCHEMA = {
@@ -30,6 +34,12 @@ PART_SCHEMA = {
     "error": pl.String,
     "duration_s": pl.Float64,
 }
+# What the numbers of all parts of a folder must have in common.
+SAME = (
+    *("origin", "backbone", "width", "weights", "weights_name", "weights_sha256"),
+    *("code_version", "code_sha256", "clip", "stride", "fps", "frame_rate_policy", "frame_rate"),
+    *("patches", "preprocessing", "dtype", "preset"),
+)
 RESAMPLED_SCHEMA = {
     "video_id": pl.String,
     "row": pl.Int64,
@@ -55,31 +65,26 @@ class VideoFeatures:
 
 
 class FeatureStore:
-    """All `part-*.zarr` of a folder as one mapping from video_id to VideoFeatures.
+    """All `part-*.zarr` of a folder, or one part, as a mapping from video_id to VideoFeatures.
 
-    `video_ids` are the usable ones, `errors` the reason of each other one. Raises UserError on a
-    folder without parts, a part of another format, parts that do not belong together, a video in
-    two parts, and, when read, an unknown video or one that is recorded as an error.
+    `video_ids` are the usable ones, `errors` the reason of each other one, `paths` the parts.
+    `attributes` are those of the parts; one that may differ and does is the list of its values.
+    Raises UserError on a folder without parts, a part of another format, parts that do not belong
+    together, a video in two parts, and, when read, an unknown video or one that is recorded as an
+    error.
     """
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
-        paths = sorted(self.directory.glob("part-*.zarr"))
-        if not paths:
+        alone = (self.directory / "span_s" / "zarr.json").is_file()
+        self.paths = [self.directory] if alone else sorted(self.directory.glob("part-*.zarr"))
+        if not self.paths:
             raise UserError(
                 "no feature parts", where=self.directory, expected="part-*.zarr",
                 do="run mktn extract-video",
             )  # fmt: skip
-        self._parts = [_Group(path) for path in paths]
-        self.attributes = self._parts[0].attributes
-        for part in self._parts[1:]:
-            for key in ("backbone", "weights_sha256", "clip", "stride", "fps", "patches"):
-                if part.attributes.get(key) != self.attributes.get(key):
-                    raise UserError(
-                        f"parts of one folder differ in {key}", where=part.path,
-                        found=part.attributes.get(key), expected=self.attributes.get(key),
-                        do="remove the older parts and extract them again",
-                    )  # fmt: skip
+        self._parts = [ZarrGroup(path) for path in self.paths]
+        self.attributes = _joined_attributes(self._parts)
         manifests = [part.manifest().with_columns(_index=i) for i, part in enumerate(self._parts)]
         self.manifest = pl.concat(manifests)
         self._rows = _by_video(self.manifest, self.directory)
@@ -106,8 +111,7 @@ class FeatureStore:
         group = self._parts[row["_index"]]
         rows = slice(row["offset"], row["offset"] + row["rows"])
         names = ["features", "span_s", *(["patches"] if group.has("patches") else [])]
-        futures = {name: group.array(name)[rows].read() for name in names}
-        arrays = {name: np.asarray(future.result()) for name, future in futures.items()}
+        arrays = group.read(names, rows)
         return VideoFeatures(
             video_id=video_id,
             features=arrays["features"],
@@ -127,14 +131,13 @@ class ResampledStore:
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
-        self._group = _Group(self.directory)
+        self._group = ZarrGroup(self.directory)
         self.attributes = self._group.attributes
         self.manifest = self._group.manifest()
         self._rows = _by_video(self.manifest, self.directory)
-        self._features = self._group.array("features")
-        self._patches = self._group.array("patches") if self._group.has("patches") else None
-        _, self.frames, self.dimension = self._features.shape
-        patch_shape = (0, 0) if self._patches is None else self._patches.shape[2:]
+        self._names = ["features", *(["patches"] if self._group.has("patches") else [])]
+        _, self.frames, self.dimension = self._group.array("features").shape
+        patch_shape = self._group.array("patches").shape[2:] if len(self._names) > 1 else (0, 0)
         self.patches: int = patch_shape[0]
         self.patch_dimension: int = patch_shape[1]
         usable = sorted(
@@ -156,67 +159,37 @@ class ResampledStore:
     def read(self, video_ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray | None]:
         """features (V,T,D) and patches (V,T,C,D_p) or None, float16, in the order asked for.
 
-        All chunks are requested at once. UserError on an unknown video or one without features.
+        All chunks are requested at once and land in one array. UserError on an unknown video, one
+        without features, or a damaged store.
         """
         rows = [_usable(self._rows, name, self.directory)["row"] for name in video_ids]
-        arrays = [array for array in (self._features, self._patches) if array is not None]
-        results = [np.empty((len(rows), *array.shape[1:]), np.float16) for array in arrays]
-        with tensorstore.Batch() as batch:
-            futures = [
-                (result, index, array[row].read(batch=batch))
-                for array, result in zip(arrays, results, strict=True)
-                for index, row in enumerate(rows)
-            ]
-        for result, index, future in futures:
-            result[index] = future.result()
-        return results[0], (results[1] if len(results) > 1 else None)
+        return self._read(np.asarray(rows, np.int64))
 
     def load_all(self) -> tuple[np.ndarray, np.ndarray | None]:
         """All usable videos in row order, as `read(self.video_ids)`."""
-        features = np.asarray(self._features.read().result())
-        patches = None if self._patches is None else np.asarray(self._patches.read().result())
-        return features, patches
+        return self._read(slice(None))
+
+    def _read(self, rows: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray | None]:
+        arrays = self._group.read(self._names, rows)
+        return arrays["features"], arrays.get("patches")
 
 
-class _Group:
-    """A Zarr v3 group folder: attributes by JSON, arrays by tensorstore, its manifest."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            metadata = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UserError(
-                "not a feature store", where=path, found=type(error).__name__,
-                expected="a Zarr v3 group with zarr.json", do="remove it and make it again",
-            ) from error  # fmt: skip
-        self.attributes: dict[str, Any] = metadata.get("attributes", {})
-        if self.attributes.get("format") != FORMAT:
-            raise UserError(
-                "store written by another version", where=path,
-                found=f"format {self.attributes.get('format')!r}", expected=f"format {FORMAT}",
-                do="remove it and make it again",
-            )  # fmt: skip
-
-    def has(self, name: str) -> bool:
-        return (self.path / name / "zarr.json").is_file()
-
-    def array(self, name: str) -> Any:
-        """The array opened for reading (a tensorstore.TensorStore)."""
-        spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{self.path / name}/"}}
-        try:
-            return tensorstore.open(spec, read=True).result()
-        except ValueError as error:
-            raise UserError(
-                f"array {name!r} cannot be read", where=self.path, found=error,
-                do="remove the store and make it again",
-            ) from error  # fmt: skip
-
-    def manifest(self) -> pl.DataFrame:
-        path = self.path / "manifest.parquet"
-        if not path.is_file():
-            raise UserError("missing file", where=path, do="remove the store and make it again")
-        return pl.read_parquet(path)
+def _joined_attributes(parts: Sequence[ZarrGroup]) -> dict[str, Any]:
+    first = parts[0].attributes
+    for part in parts[1:]:
+        for key in SAME:
+            if part.attributes.get(key) != first.get(key):
+                raise UserError(
+                    f"parts of one folder differ in {key}", where=part.path,
+                    found=part.attributes.get(key), expected=first.get(key),
+                    do="remove the older parts and make them again",
+                )  # fmt: skip
+    joined = {}
+    for key in dict.fromkeys(key for part in parts for key in part.attributes):
+        values = [part.attributes.get(key) for part in parts]
+        distinct = [value for i, value in enumerate(values) if value not in values[:i]]
+        joined[key] = distinct[0] if len(distinct) == 1 else distinct
+    return joined
 
 
 def _by_video(manifest: pl.DataFrame, where: Path) -> dict[str, dict[str, Any]]:

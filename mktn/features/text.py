@@ -18,20 +18,21 @@ import zarr
 
 from mktn.config import fill, read_settings
 from mktn.datasets.sentences import tokens
-from mktn.errors import UserError
-from mktn.features import glove, skipthought_training
-from mktn.features.glove import GloveSettings
+from mktn.features import known_words, skipthought_training
+from mktn.features.glove_training import GloveSettings
+from mktn.features.known_words import TRAINED, reporter
 from mktn.features.pairs_file import read_pairs_file
-from mktn.features.skipthought import PUBLISHED_FILES, SkipThought
+from mktn.features.skipthought import SkipThought
+from mktn.features.skipthought_published import PUBLISHED_FILES, published_sha256
 from mktn.features.skipthought_training import SkipThoughtSettings
 from mktn.features.text_store import FORMAT, TextStore, pair_ids_sha256
+from mktn.features.word_vectors import RULE, coverage_by_split, look_up, most_common, summary
 from mktn.files import written_beside
 
 __all__ = ["TextSettings", "TextStore", "extract_text"]
 
 CHUNK_ROWS = 4096
 LISTED_WORDS = 50  # unknown words named in the attributes
-TRAINED = "trained"
 
 
 @dataclass(frozen=True)
@@ -53,42 +54,56 @@ class TextSettings:
 
 def extract_text(
     pairs: pl.DataFrame,
-    word_vectors: str | Path,
+    word_file: str | Path,
     models: Path,
     out: str | Path,
     settings: TextSettings,
     say: Callable[[str], None] = print,
+    cache: Path | None = None,
+    published: Path | None = None,
 ) -> None:
     """Write the text store of `pairs` to `out`, training what is to be trained first.
 
-    `word_vectors` is a file that `glove.read` reads, or "trained": GloVe on the training
-    captions, kept as `models`/glove.npz. Sentence vectors come from `models`/skipthought,
-    trained there on the training captions unless `settings.sentence` is "published".
-    An unknown word is a zero vector; they are counted, and named in the attributes.
+    `word_file` is a file that `glove.read` reads, or "trained": GloVe on the training
+    captions, kept as `models`/glove.npz. What is kept of a `.txt` or `.zip` goes to the folder
+    `cache` where one is given. Every word gets a vector by the rule of `word_vectors.look_up`;
+    how many types and tokens each step of it found is in the attributes, by split.
+
+    Sentence vectors come from `models`/skipthought, trained there on the training captions
+    unless `settings.sentence` is "published": then from the files in the folder `published`,
+    or in `models` or `models`/skipthought where that is not given.
     """
     torch.set_num_threads(settings.threads)
+    models.mkdir(parents=True, exist_ok=True)
     spoken = [tokens(sentence)[: settings.max_words] for sentence in pairs["sentence"]]
     vocabulary = sorted({word for sentence in spoken for word in sentence})
-    vectors, described = _word_vectors(
-        pairs, spoken, vocabulary, word_vectors, models, settings, say
-    )
-    dimension = len(next(iter(vectors.values())))
-    encoder, encoded = _encoder(pairs, spoken, vectors, dimension, models, settings, say)
-    # A sentence without a word stands as one unknown word: nothing downstream has length 0.
+    if str(word_file) == TRAINED:
+        captions = [s for s, split in zip(spoken, pairs["split"], strict=True) if split == "train"]
+        source = known_words.trained(captions, models, settings.glove, settings.seed, say)
+    else:
+        source = known_words.read(word_file, vocabulary, cache, say)
+    known = source.vectors
+    found = look_up(vocabulary, known, source.median_norm)
+    dimension = len(next(iter(known.values())))
+    encoder, encoded = _encoder(pairs, spoken, known, dimension, models, settings, published, say)
+    # A sentence without a word stands as one zero vector: nothing downstream has length 0.
     held = [sentence or [""] for sentence in spoken]
-    unknown = Counter(word for sentence in held for word in sentence if word not in vectors)
+    seeded = Counter(w for sentence in spoken for w in sentence if found.how[w] == "seeded")
     offsets = np.cumsum([0, *map(len, held)], dtype=np.int64)
+    covered = coverage_by_split(spoken, pairs["split"].to_list(), found.how)
     attributes = {
         "format": FORMAT,
         "pair_ids_sha256": pair_ids_sha256(pairs["pair_id"]),
-        "word_vectors": described,
-        "sentence_vectors": encoded,
-        "unknown_tokens": unknown.total(),
-        "unknown_words": [word for word, _ in _most_common(unknown)[:LISTED_WORDS]],
+        **source.attributes,
+        "out_of_vocabulary": RULE,
+        "coverage": covered,
+        "unknown_tokens": seeded.total(),
+        "unknown_words": [word for word, _ in most_common(seeded)[:LISTED_WORDS]],
+        **encoded,
         "settings": dataclasses.asdict(settings),
     }
-    table = np.vstack([np.zeros(dimension, "f4"), *vectors.values()]).astype(np.float32)
-    rows = {word: row for row, word in enumerate(vectors, start=1)}
+    table = np.vstack([np.zeros(dimension, "f4"), *found.vectors.values()]).astype(np.float32)
+    rows = {word: row for row, word in enumerate(found.vectors, start=1)}
     ids = np.array([rows.get(word, 0) for sentence in held for word in sentence], dtype=np.int64)
     with written_beside(out) as beside:
         group = zarr.create_group(beside, zarr_format=3, attributes=attributes)
@@ -100,35 +115,8 @@ def extract_text(
         for first in range(0, len(held), CHUNK_ROWS):
             block = encoder.encode(spoken[first : first + CHUNK_ROWS])
             sentences[first : first + CHUNK_ROWS] = block
-    named = ", ".join(word or "(no word)" for word, _ in _most_common(unknown)[:10])
-    say(
-        f"text: {len(held)} queries, {len(ids)} words; {unknown.total()} unknown words of "
-        f"{len(unknown)} kinds{': ' + named if named else ''}"
-    )
-
-
-def _word_vectors(
-    pairs: pl.DataFrame,
-    spoken: Sequence[Sequence[str]],
-    vocabulary: Sequence[str],
-    source: str | Path,
-    models: Path,
-    settings: TextSettings,
-    say: Callable[[str], None],
-) -> tuple[dict[str, np.ndarray], str]:
-    if str(source) == TRAINED:
-        options = dataclasses.asdict(settings.glove)
-        captions = [s for s, split in zip(spoken, pairs["split"], strict=True) if split == "train"]
-        report = _reporter("GloVe epoch", settings.glove.epochs, say)
-        words, vectors = glove.train(captions, seed=settings.seed, report=report, **options)
-        glove.save(models / "glove.npz", words, vectors)
-        described = f"GloVe {vectors.shape[1]} trained on the training captions"
-    else:
-        words, vectors = glove.read(source, vocabulary)
-        described = f"{Path(source).name}, {len(words)} of {len(vocabulary)} words"
-    if not words:
-        raise UserError("no word of the queries has a vector", where=source)
-    return dict(zip(words, vectors, strict=True)), described
+    for line in summary(covered, len(held), seeded):
+        say(line)
 
 
 def _encoder(
@@ -138,40 +126,31 @@ def _encoder(
     dimension: int,
     models: Path,
     settings: TextSettings,
+    published: Path | None,
     say: Callable[[str], None],
-) -> tuple[SkipThought, str]:
+) -> tuple[SkipThought, dict[str, object]]:
     if settings.sentence == "published":
         inside = (models / PUBLISHED_FILES[0]).is_file()
-        published = SkipThought.load_published(models if inside else models / "skipthought")
-        return published, f"published skip-thought {published.dimension}"
+        folder = published or (models if inside else models / "skipthought")
+        encoder = SkipThought.load_published(folder)
+        say(f"skip-thought: {len(encoder.rows)} words, {encoder.dimension} wide, from {folder}")
+        return encoder, {
+            "sentence_vectors": f"published skip-thought {encoder.dimension}",
+            "skipthought_sha256": published_sha256(folder),
+        }
     training = pairs.select("split", "video_id", "order").with_row_index("row")
     training = training.filter(pl.col("split") == "train").sort("order", maintain_order=True)
     videos = [
         [spoken[row] for row in rows]
         for rows in training.group_by("video_id", maintain_order=True).agg("row")["row"]
     ]
-    report = _reporter("skip-thought step", settings.skipthought.steps, say)
+    report = reporter("skip-thought step", settings.skipthought.steps, say)
     folder = models / "skipthought"
     skipthought_training.train(
         videos, vectors, dimension, settings.skipthought, settings.seed, folder, report
     )
     described = f"skip-thought {settings.skipthought.dimension} trained on the training captions"
-    return SkipThought.load(folder), described
-
-
-def _reporter(what: str, total: int, say: Callable[[str], None]) -> Callable[[int, float], None]:
-    """Ten lines of progress."""
-    every = max(total // 10, 1)
-
-    def report(index: int, loss: float) -> None:
-        if (index + 1) % every == 0:
-            say(f"{what} {index + 1}/{total}: loss {loss:.4f}")
-
-    return report
-
-
-def _most_common(counter: Counter[str]) -> list[tuple[str, int]]:
-    return sorted(counter.items(), key=lambda item: (-item[1], item[0]))
+    return SkipThought.load(folder), {"sentence_vectors": described}
 
 
 def _create(group: zarr.Group, name: str, shape: tuple[int, ...], dtype: str) -> zarr.Array:
@@ -192,6 +171,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="folder of what is trained (glove.npz, skipthought/), or of the published encoders",
     )
+    parser.add_argument(
+        "--published", type=Path, help="folder of the published encoders, where not in --models"
+    )
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        help="folder for what was kept of large files of word vectors; data sets may share it",
+    )
     parser.add_argument("--out", type=Path, required=True, help="text store, *.zarr")
     parser.add_argument("--settings", help="JSON: seed, threads, max_words, sentence, ...")
 
@@ -199,4 +186,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     settings = fill(TextSettings, read_settings(arguments.settings))
     pairs = read_pairs_file(arguments.pairs)
-    extract_text(pairs, arguments.word_vectors, arguments.models, arguments.out, settings)
+    extract_text(
+        pairs,
+        arguments.word_vectors,
+        arguments.models,
+        arguments.out,
+        settings,
+        cache=arguments.cache,
+        published=arguments.published,
+    )

@@ -53,7 +53,7 @@ class TorchvisionBackbone(VideoBackbone):
         of 224 pixels only, and its feature is the class token.
         """
         if isinstance(self._network, video.MViT):
-            whole, last_map = _mvit_features(self._network, clip)
+            whole, last_map = mvit_features(self._network, clip)
         elif isinstance(self._network, video.S3D):
             last_map = self._network.features(clip)
             whole = self._network.avgpool(last_map).mean((2, 3, 4))
@@ -65,7 +65,7 @@ class TorchvisionBackbone(VideoBackbone):
         return whole, grid_patches(last_map, self.patch_grid)
 
 
-def _mvit_features(mvit: video.MViT, clip: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def mvit_features(mvit: video.MViT, clip: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Class token (B,D) and the map of the other tokens (B,D,t,h,w), both after the last norm."""
     x = mvit.pos_encoding(mvit.conv_proj(clip).flatten(2).transpose(1, 2))
     thw = (mvit.pos_encoding.temporal_size, *mvit.pos_encoding.spatial_size)

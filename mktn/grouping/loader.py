@@ -15,6 +15,7 @@ import torch
 from mktn.datasets.sentences import normalised
 from mktn.errors import UserError
 from mktn.features.pairs_file import read_pairs_file, read_table_of
+from mktn.features.reader import FeatureReader
 from mktn.features.store import ResampledStore
 from mktn.features.text import TextStore
 from mktn.grouping.batch import PairBatch
@@ -58,7 +59,7 @@ class PairData:
         )
         self.store = ResampledStore(features)
         self._check_features()
-        self._held: tuple[np.ndarray, np.ndarray | None] | None = None
+        self.reader = FeatureReader(self.store, self.config.memory_gb)
         text_index = {text: i for i, text in enumerate(self._texts().unique(maintain_order=True))}
         self.text_index = np.array([text_index[t] for t in self._texts()], np.int64)
         self.span_s = self.pairs.select("start_s", "end_s").to_numpy().astype(np.float64)
@@ -160,19 +161,8 @@ class PairData:
                 do="make the groups again from these features",
             )
 
-    def _fits_memory(self) -> bool:
-        width = self.store.dimension + self.store.patches * self.store.patch_dimension
-        return 2 * len(self.store) * self.store.frames * width / 1e9 <= self.config.memory_gb
-
     def _read(self, videos: list[str]) -> tuple[torch.Tensor, torch.Tensor | None]:
-        if self._held is None and self._fits_memory():
-            self._held = self.store.load_all()  # when first needed: a baseline never does
-        if self._held is None:
-            features, patches = self.store.read(videos)
-        else:
-            rows = [self.store.row[name] for name in videos]
-            features = self._held[0][rows]
-            patches = None if self._held[1] is None else self._held[1][rows]
+        features, patches = self.reader.read(videos)
         frames = torch.from_numpy(features).float()
         return frames, None if patches is None else torch.from_numpy(patches).float()
 

@@ -13,21 +13,12 @@ import polars as pl
 import torch
 
 from mktn.config import fill, read_settings
-from mktn.datasets.sentences import normalised, tokens
+from mktn.datasets.sentences import content_words, normalised
 from mktn.features.pairs_file import read_pairs_file
 from mktn.features.text_store import TextStore
 from mktn.files import written_beside
 
 SCHEMA = {"pair_a": pl.String, "pair_b": pl.String, "kind": pl.String, "weight": pl.Float64}
-_STOP_WORDS = """
-a an the this that these those some any one another other each all both and or but then
-again while as when after before until during first next finally also now still is are was
-were be been being am do does did has have had having can could will would he she it they
-we you i him her them his hers its their there here who which what in on at of to from into
-onto with without by for over under up down out off about around through back person people
-man woman boy girl someone they're he's she's it's person's
-"""
-STOP_WORDS = frozenset(_STOP_WORDS.split())
 # A block of queries, start and end -> its weights with all (B,n) float64, 0 where unrelated.
 Weights = Callable[[int, int], torch.Tensor]
 
@@ -92,11 +83,6 @@ def temporal(pairs: pl.DataFrame) -> pl.DataFrame:
         kind=pl.lit("temporal"),
         weight=1.0 / (1.0 + pl.col("order_b") - pl.col("order")),
     ).collect()
-
-
-def content_words(sentence: str) -> set[str]:
-    """The words of a sentence that say what happens."""
-    return set(tokens(sentence)) - STOP_WORDS
 
 
 def _contextual(texts: list[str], least: int) -> Weights:

@@ -21,6 +21,7 @@ COLUMNS = (
     "difference",
     "difference_low",
     "difference_high",
+    "features",
 )
 DATASET_TITLES = {
     "activitynet": "ActivityNet Captions",
@@ -168,6 +169,7 @@ class Row:
     reported: str
     source: str
     difference: Interval | None
+    features: str  # where they came from, the short form
 
     def cells(self) -> list[str]:
         """The fields in the order of `COLUMNS`; numbers with two decimals."""
@@ -185,6 +187,7 @@ class Row:
             self.reported,
             self.source,
             *(two_decimals(self.difference) if self.difference else ("", "", "")),
+            self.features,
         ]
 
 

@@ -13,8 +13,8 @@ SOURCE_SENTENCES = {
     "synthetic": "Videos and sentences are generated: these numbers are NOT comparable with the"
     " paper's, which stand beside them for orientation only.",
     "simulated": "The annotations are the published ones, but the video features are simulated"
-    " from human action labels, from which the annotated spans derive: these numbers are NOT"
-    " comparable with the paper's, which stand beside them for orientation only.",
+    " from human labels of the same videos, which a note under each dataset names: these numbers"
+    " are NOT comparable with the paper's, which stand beside them for orientation only.",
     "published": "Published annotations, features of the published kind.",
 }
 VALIDATION = {
@@ -87,7 +87,9 @@ def _protocol(runs: Sequence[Run]) -> str:
         f"{one.queries} {one.split} queries of {one.videos} videos"
         f" ({max(run.rejected for run in runs)} rejected), a hit when IoU {one.comparison} m,"
         f" NMS threshold {nms}, {VALIDATION[one.validation]},"
-        f" seeds: {', '.join(map(str, seeds))}."
+        f" seeds: {', '.join(map(str, seeds))}.",
+        f"Features: {one.features}. Word vectors: {one.word_vectors}."
+        f" Sentence vectors: {one.sentence_vectors}.",
     ]
     sentences += dict.fromkeys(" ".join(note.split()) for run in runs for note in run.notes)
     return "\n\n".join(sentences)

@@ -10,8 +10,10 @@ The format, version 1, as `mktn evaluate` writes it (value and interval in per c
      "metrics": [{"metric": "R", "n": 1, "iou": 0.5, "value": v, "ci_low": l, "ci_high": h}, ...,
                  {"metric": "mIoU", "n": null, "iou": null, "value": ..., ...}]}
 
-Baselines have the models "random" and "train-prior" and the variant "baseline". Keys beyond
-these are left alone.
+Baselines have the models "random" and "train-prior" and the variant "baseline". What it was
+made from stands in "features", "word_vectors" and "sentence_vectors", a line each, and in
+"features_sha256" and "text_sha256" of all attributes of the stores; metrics of an older version
+do not have them. Keys beyond these are left alone.
 """
 
 import json
@@ -29,6 +31,10 @@ VALIDATIONS = ("official", "held_out")
 BASELINES = ("random", "train-prior")
 # Student's t, 97.5 %, by degrees of freedom; more seeds take the last, which is wider.
 T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+
+# What mktn evaluate says of the stores that it read.
+INPUTS = ("features", "word_vectors", "sentence_vectors", "features_sha256", "text_sha256")
+NOT_RECORDED = "not recorded"
 
 Key = tuple[str, int | None, float | None]  # metric, n, iou
 
@@ -62,6 +68,11 @@ class Run:
     bootstraps: int
     notes: tuple[str, ...]
     metrics: dict[Key, Interval]
+    features: str = NOT_RECORDED
+    word_vectors: str = NOT_RECORDED
+    sentence_vectors: str = NOT_RECORDED
+    features_sha256: str = NOT_RECORDED
+    text_sha256: str = NOT_RECORDED
 
 
 TYPES: dict[str, type | tuple[type, ...]] = {
@@ -114,6 +125,10 @@ def read_run(path: Path) -> Run:
                 f"unknown {name}", where=path, found=value[name], expected=", ".join(known)
             )
     fields = {name: value[name] for name in TYPES if name not in ("notes", "metrics")}
+    for name in INPUTS:
+        fields[name] = value.get(name, NOT_RECORDED)
+        if not isinstance(fields[name], str):
+            raise UserError("wrong key", where=f"{path}, {name}", found=repr(fields[name]))
     return Run(
         path=path,
         notes=tuple(str(note) for note in value["notes"]),
@@ -155,7 +170,8 @@ def check_runs(runs: Sequence[Run], variants: Sequence[str]) -> None:
     """Every dataset must have every variant with the same seeds, scored in the same way.
 
     Raises UserError on a run that stands twice or is missing, on runs of several sources, and,
-    within a dataset, on another split, comparison, NMS, validation, count or set of metrics.
+    within a dataset, on another split, comparison, NMS, validation, count or set of metrics, or on
+    other features or text.
     """
     seen: dict[tuple[str, str, str, int], Run] = {}
     for run in runs:
@@ -180,7 +196,7 @@ def check_runs(runs: Sequence[Run], variants: Sequence[str]) -> None:
     for dataset in {run.dataset: None for run in runs}:
         of_dataset = [run for run in runs if run.dataset == dataset]
         for run in of_dataset:
-            names = ("split", "comparison", "nms", "validation", "queries", "videos")
+            names = ("split", "comparison", "nms", "validation", "queries", "videos", *INPUTS)
             _check_same(run, of_dataset[0], names, "runs of one dataset")
             if set(run.metrics) != set(of_dataset[0].metrics):
                 raise UserError(

@@ -167,6 +167,7 @@ def table_rows(
                         printed,
                         of_system[0].source,
                         against_full.get((dataset, variant, key)),
+                        of_system[0].features,
                     )
                 )
     return rows

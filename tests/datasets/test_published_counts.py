@@ -60,3 +60,16 @@ def test_published_duplicates_within_a_video(shared_data: Path) -> None:
             rows.height - rows.select("video_id", "sentence").n_unique()
             for rows in (queries.filter(split=split) for split in ("train", "val", "test"))
         )
+
+
+@pytest.mark.parametrize("version", ["2dtan", "tall"])
+def test_tacos_reads_the_same_without_the_derived_durations(
+    shared_data: Path, tmp_path: Path, version: str
+) -> None:
+    for kind in ("2dtan_*", "tall_*"):
+        for path in (shared_data / "tacos").glob(kind):
+            (tmp_path / path.name).symlink_to(path)
+    given, _ = read_pairs("tacos", shared_data, version=version)
+    derived, _ = read_pairs("tacos", tmp_path, version=version)
+    assert not list(tmp_path.glob("video_meta*"))
+    assert derived.equals(given)

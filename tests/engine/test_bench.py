@@ -58,3 +58,14 @@ def test_a_size_below_one_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtu
     given = [f"--out={tmp_path / 'x.csv'}", '--settings={"queries_per_video": [0]}']
     assert main(["bench", "multipair", *given]) == 2
     assert "queries_per_video (0,): expected 1 or more" in capsys.readouterr().err
+
+
+def test_an_import_holds_one_video_and_one_shard(tmp_path: Path) -> None:
+    rows = bench("import", {"megabytes": 400, "folder": str(tmp_path)}, tmp_path / "i.csv")
+    row = {key: float(value) for key, value in rows[0].items() if key not in ("compression",)}
+    assert row["input_mb"] >= 400
+    # The whole file would take 200 MB in float16 alone, beside the buffers.
+    assert row["peak_mb"] - row["before_mb"] <= 200
+    assert row["mb_per_s"] > 0
+    assert row["h5py_mb_per_s"] > row["mb_per_s"]
+    assert [path.name for path in tmp_path.iterdir()] == ["i.csv"]

@@ -48,7 +48,7 @@ def test_what_is_hidden_changes_no_answer(small_dataset: Path, hidden: str) -> N
         before = network(batch)["start_logits"]
     if hidden == "video":
         features, patches = data.store.load_all()
-        data._held = (features + 1, patches - 1)
+        data.reader.held = (features + 1, patches - 1)
         seen = dataclasses.replace(batch, sentences=batch.sentences + 1)
     else:
         data.text.all_words = data.text.all_words + 1

@@ -1,5 +1,6 @@
-"""GloVe: the published files read, and training that does what the paper says."""
+"""GloVe: the published files read in one pass, keeping what is asked for."""
 
+import hashlib
 import zipfile
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from mktn.errors import UserError
-from mktn.features import glove
+from mktn.features import glove, glove_cache
 
 TEXT = ", 1 2 3\ncat 0.5 -1 2e-1\n. . . 7 8 9\ndog 4 5 6\ncat 9 9 9\nat name@domain.com 1 1 1\n"
 
@@ -59,66 +60,82 @@ def test_saved_vectors_are_read_back(tmp_path: Path) -> None:
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
-def test_cooccurrences_against_a_slow_count() -> None:
-    rng = np.random.default_rng(0)
-    sentences = [[f"w{i}" for i in rng.integers(0, 6, n)] for n in (5, 1, 8, 0, 3)]
-    words, rows, columns, counts = glove.cooccurrences(sentences, window=3)
-    expected: dict[tuple[str, str], float] = {}
-    for sentence in sentences:
-        for i, first in enumerate(sentence):
-            for j, second in enumerate(sentence):
-                if i != j and abs(i - j) <= 3:
-                    key = (first, second)
-                    expected[key] = expected.get(key, 0.0) + 1 / abs(i - j)
-    found = {(words[r], words[c]): x for r, c, x in zip(rows, columns, counts, strict=True)}
-    assert found == pytest.approx(expected)
+def large_file(path: Path, words: int = 200) -> np.ndarray:
+    """A text file of random vectors of `words` words, w0, w1, ..."""
+    vectors = np.random.default_rng(0).standard_normal((words, 8)).astype(np.float32)
+    lines = (f"w{i} {' '.join(map(repr, v.tolist()))}\n" for i, v in enumerate(vectors))
+    path.write_text("".join(lines), encoding="utf-8")
+    return vectors
 
 
-def test_the_first_step_is_adagrad_on_the_gradient_of_the_objective() -> None:
-    rows, columns = np.array([0, 0, 1, 2]), np.array([1, 2, 0, 0])
-    counts = np.array([2.0, 0.5, 2.0, 30.0])
+@pytest.mark.parametrize("suffix", [".txt", ".zip"])
+def test_a_file_that_was_read_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    vectors = large_file(tmp_path / "glove.txt")
+    path = tmp_path / f"glove{suffix}"
+    if suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.write(tmp_path / "glove.txt", "glove.txt")
+    passes = []
+    scan = glove.scan
+    monkeypatch.setattr(glove, "scan", lambda *given: passes.append(given) or scan(*given))
+    said: list[str] = []
 
-    def fit(epochs: int) -> list[np.ndarray]:
-        return [
-            a.astype(np.float64)
-            for a in glove.factorise(3, rows, columns, counts, 4, 10.0, 0.75, epochs, 0.05, 7)
-        ]
+    def read(*words: str) -> glove.GloveWords:
+        return glove_cache.scan(path, words, tmp_path / "kept", said.append)
 
-    w, c, b, d = fit(0)
-    gradients = [np.zeros_like(a) for a in (w, c, b, d)]
-    for i, j, x in zip(rows, columns, counts, strict=True):
-        weight = min(1.0, (x / 10.0) ** 0.75)
-        error = weight * (w[i] @ c[j] + b[i] + d[j] - np.log(x))
-        for gradient, row, value in zip(gradients, (i, j, i, j), (c[j], w[i], 1, 1), strict=True):
-            gradient[row] += error * value
-    for before, after, g in zip((w, c, b, d), fit(1), gradients, strict=True):
-        np.testing.assert_allclose(after, before - 0.05 * g / np.sqrt(1 + g**2), atol=1e-6)
-
-
-def test_training_reproduces_the_log_cooccurrences_of_a_small_corpus() -> None:
-    sentences = [["a", "b", "c"], ["a", "b"], ["c", "d", "a"], ["b", "d"]] * 5
-    words, rows, columns, counts = glove.cooccurrences(sentences, 5)
-    losses: list[float] = []
-    w, c, b, d = glove.factorise(
-        len(words), rows, columns, counts, 8, 10.0, 0.75, 400, 0.1, 0, 16,
-        lambda _, loss: losses.append(loss),
-    )  # fmt: skip
-    fitted = (w[rows] * c[columns]).sum(1) + b[rows] + d[columns]
-    np.testing.assert_allclose(fitted, np.log(counts), atol=0.05)
-    assert losses[-1] < 1e-3 * losses[0]
+    first = read("w7", "w150", "absent")
+    again = read("w7", "w150", "absent")
+    fewer = read("absent", "w150")
+    assert len(passes) == 1
+    assert first.words == again.words == ["w7", "w150"]
+    np.testing.assert_array_equal(again.vectors, vectors[[7, 150]])
+    np.testing.assert_array_equal(fewer.vectors, vectors[[150]])
+    assert again.median_norm == fewer.median_norm == first.median_norm
+    assert again.median_norm == pytest.approx(np.median(np.linalg.norm(vectors, axis=1)))
+    assert again.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert read("w7", "w8").words == ["w7", "w8"]  # w8 was not looked for: another pass
+    assert len(passes) == 2
+    assert "read before" in said[1]
+    assert read("w7", "w8").words == ["w7", "w8"]
+    assert len(passes) == 2
 
 
-def test_words_that_occur_together_end_up_near_and_runs_agree() -> None:
-    rng = np.random.default_rng(0)
-    kinds = (["red", "ball", "rolls", "fast"], ["blue", "cube", "spins", "slow"])
-    sentences = [list(rng.permutation(kinds[i % 2])) for i in range(200)]
-    words, vectors = glove.train(sentences, dimension=10, epochs=50, seed=3)
-    again = glove.train(sentences, dimension=10, epochs=50, seed=3)
-    np.testing.assert_array_equal(vectors, again[1])
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    cosine = unit @ unit.T
-    kind = np.array([word in kinds[0] for word in words])
-    same = kind[:, None] == kind[None]
-    np.fill_diagonal(same, False)
-    other = kind[:, None] != kind[None]
-    assert cosine[same].mean() > cosine[other].mean() + 0.3
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    path, kept = tmp_path / "glove.txt", tmp_path / "kept"
+    large_file(path)
+    before = glove_cache.scan(path, ["w7"], kept, lambda line: None)
+    text = path.read_text(encoding="utf-8").replace("w7 ", "x7 ")  # of the same size
+    path.write_text(text, encoding="utf-8")
+    after = glove_cache.scan(path, ["w7"], kept, lambda line: None)
+    assert before.words == ["w7"]
+    assert after.words == []
+
+
+def test_a_broken_cache_entry_is_said_and_passed_over(tmp_path: Path) -> None:
+    path, kept = tmp_path / "glove.txt", tmp_path / "kept"
+    vectors = large_file(path)
+    glove_cache.scan(path, ["w7"], kept, lambda line: None)
+    (entry,) = kept.iterdir()
+    entry.write_bytes(entry.read_bytes()[:100])
+    said: list[str] = []
+    found = glove_cache.scan(path, ["w7"], kept, said.append)
+    np.testing.assert_array_equal(found.vectors, vectors[[7]])
+    assert "not a whole cache entry" in said[0]
+    assert len(list(kept.iterdir())) == 1
+
+
+def test_a_file_that_was_cut_short_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "glove.txt"
+    large_file(path, glove.NORM_WORDS + 50)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.rindex(b" ")])
+    with pytest.raises(UserError, match="broken line, found word 'w1049'"):
+        glove.read(path, {"w7"})
+    path.write_bytes(whole + "é 1 2\n".encode("latin-1"))
+    with pytest.raises(UserError, match="cannot be read"):
+        glove.read(path, {"w7"})
+    path.write_bytes(b"")
+    with pytest.raises(UserError, match="an empty file"):
+        glove.read(path, {"w7"})

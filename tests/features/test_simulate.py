@@ -1,6 +1,8 @@
-"""Simulated features hold the labelled actions, and nothing of the queries."""
+"""Simulated features hold what is labelled, and of Charades nothing of the queries."""
 
+import dataclasses
 import gzip
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +11,14 @@ import pytest
 
 from mktn.cli import main
 from mktn.errors import UserError
-from mktn.features.action_labels import Action, read_actions, read_classes
-from mktn.features.simulate import (
+from mktn.features.action_labels import read_actions, read_classes, read_labels
+from mktn.features.simulate import simulate
+from mktn.features.simulated_recogniser import (
+    LabelledInterval,
+    Recogniser,
     SimulateSettings,
-    class_vectors,
+    SoleSettings,
     coverage,
-    simulate,
-    simulate_video,
 )
 from mktn.features.store import ResampledStore
 
@@ -23,6 +26,11 @@ SMALL = SimulateSettings(frames=8, dimension=64, patches=4)
 CLEAN = SimulateSettings(
     frames=8, dimension=64, patches=4, missed=0, confused=0, jitter_s=0, noise=0, background=0
 )
+LABELS = {f"c{i:03}": (f"c{i:03}",) for i in range(100)}
+
+
+def seen(label: str, start_s: float, end_s: float) -> LabelledInterval:
+    return LabelledInterval((label,), start_s, end_s)
 
 
 @pytest.fixture
@@ -60,9 +68,12 @@ def test_labels_are_read_with_verbs_and_objects(annotations: Path) -> None:
     classes = read_classes(annotations / "charades_v1")
     assert (classes["c001"].object, classes["c001"].verb) == ("o002", "v002")
     actions = read_actions(annotations / "charades_v1", classes)
-    assert actions["AAAAA"] == (Action("c000", 0.0, 4.0), Action("c001", 4.0, 8.0))
+    assert actions["AAAAA"] == (
+        LabelledInterval(("c000",), 0.0, 4.0),
+        LabelledInterval(("c001",), 4.0, 8.0),
+    )
     assert actions["BBBBB"] == ()
-    assert actions["CCCCC"] == (Action("c002", 1.0, 5.0),)  # written backwards
+    assert actions["CCCCC"] == (LabelledInterval(("c002",), 1.0, 5.0),)  # written backwards
 
 
 @pytest.mark.parametrize(
@@ -96,11 +107,11 @@ def test_coverage_is_the_share_of_each_bin() -> None:
 
 
 def test_without_noise_a_frame_is_its_actions(annotations: Path) -> None:
-    classes = read_classes(annotations / "charades_v1")
-    vectors = class_vectors(classes, 64, 0)
+    labels = read_labels(annotations)
+    recogniser = Recogniser(labels.directions, CLEAN)
+    vectors = recogniser.vectors
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, rtol=1e-6)
-    actions = [Action("c000", 0, 4), Action("c001", 3, 8)]
-    video = simulate_video(actions, 8.0, list(classes), vectors, CLEAN, np.random.default_rng(0))
+    video = recogniser.see([seen("c000", 0, 4), seen("c001", 3, 8)], 8.0, np.random.default_rng(0))
     expected = np.zeros((8, 64))
     expected[:4] += vectors[0]
     expected[3:] += vectors[1]
@@ -110,44 +121,65 @@ def test_without_noise_a_frame_is_its_actions(annotations: Path) -> None:
     assert shares[-2:].sum() > 0.89  # mainly in one or two patches
 
 
+def test_without_patches_there_is_the_global_feature_alone() -> None:
+    settings = dataclasses.replace(CLEAN, patches=0)
+    recogniser = Recogniser(LABELS, settings)
+    video = recogniser.see([seen("c000", 2, 4)], 8.0, np.random.default_rng(0))
+    assert video.shape == (8, 1, 64)
+    np.testing.assert_allclose(video[2:4, 0] @ recogniser.vectors[0], 1.0, rtol=1e-5)
+    assert not video[:2].any()
+    assert not video[4:].any()
+
+
 def test_noise_and_background_have_the_norms_asked_for() -> None:
     settings = SimulateSettings(frames=64, dimension=256, noise=3.0, background=1.0)
-    vectors = np.zeros((1, 256), np.float32)
-    rng = np.random.default_rng(1)
-    video = simulate_video([], 8.0, ["c000"], vectors, settings, rng)
+    video = Recogniser(LABELS, settings).see([], 8.0, np.random.default_rng(1))
     background = video.mean((0, 1))
     assert np.linalg.norm(background) == pytest.approx(1.0, abs=0.2)
     assert np.linalg.norm(video - background, axis=-1).mean() == pytest.approx(3.0, abs=0.05)
 
 
-def test_missed_and_confused_labels_have_their_rates() -> None:
-    vectors = np.eye(100, dtype=np.float32)
-    codes = [f"c{i:03}" for i in range(100)]
+@pytest.mark.parametrize("sole", [False, True])
+def test_missed_and_confused_labels_have_their_rates(sole: bool) -> None:
+    """Those of a sole annotation have rates of their own."""
+    given = {"missed": 0.2, "confused": 0.3}
+    own = {"sole": SoleSettings(**given), "missed": 1.0} if sole else given
     settings = SimulateSettings(
-        frames=1, dimension=100, missed=0.2, confused=0.3, jitter_s=0, noise=0, background=0
+        frames=1, dimension=100, patches=0, jitter_s=0, noise=0, background=0, **own
     )
-    actions = [Action("c000", 0, 1)]
-    draws = [
-        simulate_video(actions, 1.0, codes, vectors, settings, np.random.default_rng(i))[0, 0]
-        for i in range(2000)
-    ]
-    seen = np.array(draws).sum(1) > 0.5
-    right = np.array(draws)[:, 0] > 0.5
-    assert seen.mean() == pytest.approx(0.8, abs=0.03)
-    assert right.mean() == pytest.approx(0.8 * 0.7, abs=0.04)
+    recogniser = Recogniser(LABELS, settings)
+    recogniser.vectors = np.eye(100, dtype=np.float32)
+    intervals = [LabelledInterval(("c000",), 0, 1, sole)]
+    draws = np.array(
+        [recogniser.see(intervals, 1.0, np.random.default_rng(i))[0, 0] for i in range(2000)]
+    )
+    assert (draws.sum(1) > 0.5).mean() == pytest.approx(0.8, abs=0.03)
+    assert (draws[:, 0] > 0.5).mean() == pytest.approx(0.8 * 0.7, abs=0.04)
+
+
+def test_labels_of_one_interval_move_together_in_proportion_to_its_length() -> None:
+    settings = dataclasses.replace(CLEAN, frames=1000, patches=0, jitter=0.1)
+    recogniser = Recogniser(LABELS, settings)
+    recogniser.vectors = np.eye(64, dtype=np.float32).repeat(2, axis=0)[:100]  # c000 as c001
+    for length_s in (10.0, 40.0):
+        both = LabelledInterval(("c000", "c002"), 50.0, 50.0 + length_s)
+        starts = []
+        for i in range(400):
+            video = recogniser.see([both], 100.0, np.random.default_rng(i))[:, 0]
+            np.testing.assert_array_equal(video[:, 0], video[:, 1])
+            starts.append(np.flatnonzero(video[:, 0] > 0.5)[0] / 10)
+        assert np.std(starts) == pytest.approx(0.1 * length_s, rel=0.12)
 
 
 def test_classes_are_linearly_recoverable_from_noisy_frames() -> None:
     rng = np.random.default_rng(0)
-    vectors = rng.standard_normal((20, 256)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    codes = [f"c{i:03}" for i in range(20)]
+    known = dict(list(LABELS.items())[:20])
     settings = SimulateSettings(frames=8, dimension=256, missed=0, confused=0, jitter_s=0)
+    recogniser = Recogniser(known, settings)
     videos, labels = [], []
     for _ in range(200):
         label = int(rng.integers(20))
-        actions = [Action(codes[label], 0.0, 8.0)]
-        videos.append(simulate_video(actions, 8.0, codes, vectors, settings, rng)[:, 0])
+        videos.append(recogniser.see([seen(f"c{label:03}", 0.0, 8.0)], 8.0, rng)[:, 0])
         labels += [label] * 8
     x, y = np.concatenate(videos), np.array(labels)
     train, test = slice(0, 1200), slice(1200, None)
@@ -162,8 +194,8 @@ def test_a_video_depends_on_neither_the_others_nor_the_sentences(
 ) -> None:
     first = write_pairs(tmp_path / "a.parquet", {"AAAAA": 8.0, "BBBBB": 6.0, "CCCCC": 10.0})
     second = write_pairs(tmp_path / "b.parquet", {"CCCCC": 10.0}, "quite another sentence")
-    assert simulate(annotations, first, tmp_path / "a.zarr", SMALL) == (3, 0)
-    simulate(annotations, second, tmp_path / "b.zarr", SMALL)
+    assert simulate("charades", annotations, first, tmp_path / "a.zarr", SMALL) == (3, 0)
+    simulate("charades", annotations, second, tmp_path / "b.zarr", SMALL)
     a, b = ResampledStore(tmp_path / "a.zarr"), ResampledStore(tmp_path / "b.zarr")
     for left, right in zip(a.read(["CCCCC"]), b.read(["CCCCC"]), strict=True):
         np.testing.assert_array_equal(left, right)
@@ -176,7 +208,7 @@ def test_a_video_without_labels_is_recorded_and_the_run_goes_on(
     annotations: Path, tmp_path: Path
 ) -> None:
     pairs = write_pairs(tmp_path / "pairs.parquet", {"ZZZZZ": 5.0, "AAAAA": 8.0})
-    assert simulate(annotations, pairs, tmp_path / "out.zarr", SMALL) == (1, 1)
+    assert simulate("charades", annotations, pairs, tmp_path / "out.zarr", SMALL) == (1, 1)
     store = ResampledStore(tmp_path / "out.zarr")
     assert store.video_ids == ["AAAAA"]
     assert "no row" in store.errors["ZZZZZ"]
@@ -189,3 +221,17 @@ def test_every_published_label_file_reads(shared_data: Path) -> None:
     assert len(classes) == 157
     assert len(actions) == 9848
     assert sum(map(len, actions.values())) == 49_809 + 16_691
+
+
+def test_charades_features_are_those_of_earlier_versions(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    videos = {"AO8RW": 33.67, "Y6R7T": 28.83, "001YG": 30.46, "3MSZA": 30.96}
+    pairs = write_pairs(tmp_path / "pairs.parquet", videos)
+    folder = shared_data / "charades_sta"
+    assert simulate("charades", folder, pairs, tmp_path / "o.zarr", SimulateSettings()) == (4, 0)
+    arrays = ResampledStore(tmp_path / "o.zarr").read(list(videos))
+    assert [hashlib.sha256(array.tobytes()).hexdigest()[:16] for array in arrays] == [
+        "17574f2fbff3c8fa",
+        "6bffc013b5b14c3f",
+    ]

@@ -14,28 +14,15 @@ from mktn.features.skipthought_training import (
     SkipThoughtSettings,
     train,
 )
+from tests.features.published_skipthought import WORDS, published_model
 
 WIDTH, UNI, BI = 5, 6, 3
-WORDS = ["<eos>", "UNK", "person", "opens", "door", "ü"]
 SENTENCES = [["person", "opens", "door"], ["zebra"], [], ["door", "door", "person", "ü"]]
-
-
-def gru_arrays(rng: np.random.Generator, prefix: str, n: int) -> dict[str, np.ndarray]:
-    shapes = {"W": (WIDTH, 2 * n), "b": (2 * n,), "U": (n, 2 * n),
-              "Wx": (WIDTH, n), "bx": (n,), "Ux": (n, n)}  # fmt: skip
-    return {f"{prefix}_{k}": rng.standard_normal(s).astype("f4") for k, s in shapes.items()}
 
 
 @pytest.fixture
 def published(tmp_path: Path) -> Path:
-    rng = np.random.default_rng(0)
-    np.savez(tmp_path / "uni_skip.npz", **gru_arrays(rng, "encoder", UNI), Wemb=np.zeros(3))
-    both = gru_arrays(rng, "encoder", BI) | gru_arrays(rng, "encoder_r", BI)
-    np.savez(tmp_path / "bi_skip.npz", **both)
-    for name in ("utable", "btable"):
-        np.save(tmp_path / f"{name}.npy", rng.standard_normal((6, WIDTH)).astype("f4"))
-    (tmp_path / "dictionary.txt").write_text("\n".join(WORDS) + "\n", encoding="utf-8")
-    return tmp_path
+    return published_model(tmp_path, WIDTH, UNI, BI)
 
 
 def slow_gru(arrays: dict[str, np.ndarray], prefix: str, words: np.ndarray) -> np.ndarray:
@@ -80,6 +67,36 @@ def test_missing_and_broken_published_files_are_named(published: Path) -> None:
     (published / "bi_skip.npz").unlink()
     with pytest.raises(UserError, match=r"bi_skip\.npz: skip-thought model is missing"):
         SkipThought.load(published)
+
+
+def test_the_full_width_encoders_against_the_loop(tmp_path: Path) -> None:
+    published_model(tmp_path, 620, 2400, 1200, as_published=True)
+    uni, bi = dict(np.load(tmp_path / "uni_skip.npz")), dict(np.load(tmp_path / "bi_skip.npz"))
+    tables = [
+        np.load(tmp_path / f"{name}.npy", allow_pickle=True, encoding="latin1")
+        for name in ("utable", "btable")
+    ]
+    model = SkipThought.load(tmp_path)
+    assert model.dimension == 4800
+    sentences = [["person", "opens", "door"], ["zebra", "door"]]
+    for vector, sentence in zip(model.encode(sentences), sentences, strict=True):
+        rows = [WORDS.index(word) if word in WORDS else 1 for word in sentence]
+        u, b = (np.stack([table[row].reshape(-1) for row in rows]) for table in tables)
+        parts = [
+            slow_gru(uni, "encoder", u),
+            np.concatenate([slow_gru(bi, "encoder", b), slow_gru(bi, "encoder_r", b[::-1])]),
+        ]
+        expected = np.concatenate([part / np.linalg.norm(part) for part in parts])
+        np.testing.assert_allclose(vector, expected, atol=1e-5)
+
+
+def test_contractions_reach_the_published_encoders_in_halves(tmp_path: Path) -> None:
+    words = ["<eos>", "UNK", "is", "n't", "man", "'s"]
+    published_model(tmp_path, WIDTH, UNI, BI, words=words)
+    model = SkipThought.load(tmp_path)
+    halves = model.encode([["man", "'s"], ["is", "n't"]])
+    np.testing.assert_allclose(model.encode([["man's"], ["isn't"]]), halves, atol=1e-6)
+    assert not np.allclose(halves[0], model.encode([["UNK"]])[0], atol=1e-2)
 
 
 def stories() -> list[list[list[str]]]:

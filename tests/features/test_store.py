@@ -7,6 +7,7 @@ import pytest
 
 from mktn.errors import UserError
 from mktn.features import sharded
+from mktn.features.reader import FeatureReader
 from mktn.features.resample import ResampleSettings, overlap_mean, resample
 from mktn.features.store import FeatureStore, ResampledStore
 from mktn.features.writers import PartWriter, ResampledWriter
@@ -190,3 +191,87 @@ def test_resample_records_videos_without_features(parts, tmp_path):
     expected = overlap_mean(video.features, video.span_s, 90.0, 4).astype(np.float16)
     np.testing.assert_array_equal(features[0], expected)
     assert patches is not None
+
+
+@pytest.fixture
+def store_of_five(tmp_path, monkeypatch):
+    monkeypatch.setattr(sharded, "SHARD_BYTES", 4 * 6 * 5 * 2 * 2)  # two videos a shard
+    with ResampledWriter(tmp_path / "x.zarr", 5, 4, 6, 4, 6) as writer:
+        for i in range(5):
+            zero = i == 3
+            features = RNG.standard_normal((4, 5, 6)) * (not zero)
+            writer.append(f"v{i}", features[:, 0], features[:, 1:], 1.0)
+    return tmp_path / "x.zarr"
+
+
+def test_read_gives_the_rows_of_load_all_in_any_order(store_of_five):
+    store = ResampledStore(store_of_five)
+    everything = store.load_all()
+    assert not everything[0][3].any()
+    for order in ([4, 0, 3], [2], [1, 1, 4, 1], [0, 1, 2, 3, 4], []):
+        for read, held in zip(store.read([f"v{i}" for i in order]), everything, strict=True):
+            np.testing.assert_array_equal(read, held[order])
+            assert read.flags.c_contiguous
+            assert read.flags.writeable
+
+
+@pytest.mark.parametrize("memory_gb", [0.0, 1.0])
+def test_a_reader_gives_the_same_from_memory_and_from_disk(store_of_five, memory_gb):
+    store = ResampledStore(store_of_five)
+    reader = FeatureReader(store, memory_gb)
+    names = ["v4", "v1", "v1"]
+    for found, expected in zip(reader.read(names), store.read(names), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert (reader.held is not None) == (memory_gb > 0)
+    with pytest.raises(UserError, match="unknown video"):
+        reader.read(["v1", "v9"])
+
+
+def shards(path, name):
+    return sorted(entry for entry in (path / name / "c").rglob("*") if entry.is_file())
+
+
+def damage_index(path):
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 0xFF
+    path.write_bytes(content)
+
+
+DAMAGE = {
+    "index": damage_index,
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-100]),
+    "empty": lambda path: path.write_bytes(b""),
+    "lost": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("name", ["features", "patches"])
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_shard_is_an_error_that_names_the_store(store_of_five, damage, name):
+    store = ResampledStore(store_of_five)
+    paths = shards(store_of_five, name)
+    assert len(paths) == 3
+    DAMAGE[damage](paths[1])
+    for read in (store.load_all, lambda: store.read(["v0", "v2"])):
+        with pytest.raises(UserError, match=f"array '{name}' cannot be read") as caught:
+            read()
+        assert str(store_of_five) in str(caught.value)
+        assert str(caught.value).count("\n") == 0
+        assert "tensorstore_spec" not in str(caught.value)
+    assert store.read(["v0", "v4"])[0].any()
+
+
+def test_a_damaged_part_is_an_error_that_names_it(tmp_path):
+    write_part(tmp_path, 0, {"v0": clip_rows(2)})
+    damage_index(shards(tmp_path / "part-0.zarr", "span_s")[0])
+    with pytest.raises(UserError, match=r"part-0\.zarr: array 'span_s' cannot be read"):
+        FeatureStore(tmp_path)["v0"]
+
+
+def test_zeros_are_stored_and_not_taken_for_a_lost_chunk(tmp_path):
+    with ResampledWriter(tmp_path / "t.zarr", 2, 3, 4) as writer:
+        writer.append("dark", np.zeros((3, 4)), None, duration_s=1.0)
+    assert not ResampledStore(tmp_path / "t.zarr").read(["dark"])[0].any()
+    zeros = np.zeros((70, 6), np.float16), np.zeros((70, 4, 3), np.float16)
+    write_part(tmp_path, 0, {"dark": (*zeros, clip_rows(70)[2])})
+    assert not FeatureStore(tmp_path)["dark"].features.any()

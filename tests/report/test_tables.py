@@ -20,7 +20,7 @@ def test_the_csv_is_tidy_and_holds_the_metrics(tmp_path: Path) -> None:
     assert table.columns == [
         *("model", "variant", "dataset", "metric", "n", "iou", "value", "ci_low", "ci_high"),
         *("queries", "seeds", "reported", "source"),
-        *("difference", "difference_low", "difference_high"),
+        *("difference", "difference_low", "difference_high", "features"),
     ]
     assert len(table) == 3 * 7 * 7
     row = rows(tmp_path)
@@ -35,6 +35,7 @@ def test_the_csv_is_tidy_and_holds_the_metrics(tmp_path: Path) -> None:
             for name in ("value", "ci_low", "ci_high"):
                 assert float(found[name]) == pytest.approx(metric[name], abs=0.00501)
             assert (found["seeds"], found["queries"], found["source"]) == ("1", "24", "synthetic")
+            assert found["features"] == "c3d width 8, weights 1a2b3c4d, 8 fps, extracted"
 
     before = (tmp_path / "table3.csv").read_bytes(), (tmp_path / "table3.md").read_bytes()
     assert tables(tmp_path, runs[::-1]) == 0
@@ -54,6 +55,9 @@ def test_the_markdown_has_measured_and_reported_numbers_in_columns_of_their_own(
         "word vectors trained on the captions",
         "24 test queries of 8 videos (2 rejected)",
         "NMS threshold 0.5, selected on the official validation",
+        "Features: c3d width 8, weights 1a2b3c4d, 8 fps, extracted.",
+        "Word vectors: GloVe 64 trained on the training captions."
+        " Sentence vectors: skip-thought 256 trained on the training captions.",
         "CSM: cross-sentence semantic mining.",
     ):
         assert said in text
@@ -149,7 +153,7 @@ def test_seeds_are_joined_and_simulated_variants_chosen(tmp_path: Path) -> None:
     expected = max(0.0, mean - (below + spread) ** 0.5)
     assert float(row["ci_low"]) == pytest.approx(expected, abs=0.00501)
     text = (tmp_path / "table3.md").read_text()
-    assert "simulated from human action labels" in text
+    assert "simulated from human labels" in text
     assert "**3 training seeds** a variant: 0, 1, 2." in text
     assert "TACoS" not in text
 
@@ -172,6 +176,13 @@ def test_equal_seeds_keep_the_bootstrap_interval() -> None:
         ({"comparison": ">="}, "differ in comparison"),
         ({"nms": "peer"}, "differ in nms"),
         ({"queries": 119}, "differ in queries"),
+        ({"features": "i3d"}, "runs of one dataset differ in features, found i3d, expected c3d"),
+        (
+            {"features_sha256": "9" * 64},
+            "runs of one dataset differ in features_sha256, found 999",
+        ),
+        ({"text_sha256": "9" * 64}, "runs of one dataset differ in text_sha256, found 999"),
+        ({"features": None}, "features: wrong key, found None"),
         ({"variant": "wo_everything"}, "variant is not in the table"),
         ({"model": "mmn"}, "does not belong in the table"),
         ({"seed": 5}, "tacos, wo_csm: runs of a variant are missing"),
@@ -190,6 +201,34 @@ def test_a_wrong_run_is_named(
     assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "table3.csv").exists()
+
+
+def test_metrics_of_an_older_version_say_that_features_are_not_recorded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = write_runs(tmp_path / "runs", 4)
+    recorded = ("features", "features_sha256", "word_vectors", "sentence_vectors", "text_sha256")
+    for number, (metrics, _) in enumerate(runs):
+        of = json.loads(metrics.read_text())
+        metrics.write_text(json.dumps({k: v for k, v in of.items() if k not in recorded}))
+        assert tables(tmp_path, runs, table=4) == (0 if number == len(runs) - 1 else 2)
+        if number == 0:
+            assert "differ in features, found" in capsys.readouterr().err
+    assert "Features: not recorded. Word vectors: not" in (tmp_path / "table4.md").read_text()
+    assert {row["features"] for row in pl.read_csv(tmp_path / "table4.csv").to_dicts()} == {
+        "not recorded"
+    }
+
+
+def test_datasets_may_have_features_of_their_own(tmp_path: Path) -> None:
+    runs = write_runs(tmp_path / "runs")
+    for metrics, _ in runs:
+        of = json.loads(metrics.read_text())
+        if of["dataset"] == "tacos":
+            metrics.write_text(json.dumps(of | {"features": "simulated", "features_sha256": "0"}))
+    assert tables(tmp_path, runs) == 0
+    sections = (tmp_path / "table3.md").read_text().split("## ")[1:]
+    assert ["Features: simulated." in section for section in sections] == [False, False, True]
 
 
 def test_missing_and_duplicate_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

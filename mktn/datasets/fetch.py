@@ -1,0 +1,209 @@
+"""One file of the registry: from the first of its places that gives the right content."""
+
+import dataclasses
+import errno
+import gzip
+import hashlib
+import shutil
+import urllib.parse
+import urllib.request
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mktn.datasets.http_client import TransferError, TransferSettings, new_session
+from mktn.datasets.progress import Progress
+from mktn.datasets.registry import SourceFile
+from mktn.datasets.source_lock import SourceLock
+from mktn.datasets.transfer import CHUNK_BYTES, Transfer, known_beside
+
+
+class NotBroughtError(Exception):
+    """No place gave the file: the message says what was tried and why each failed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """What a file holds, unpacked where a mirror has it as `.gz`."""
+
+    sha256: str
+    bytes: int
+
+
+class Fetcher:
+    """Brings files to a staging folder, each verified; remembers hosts that do not answer."""
+
+    def __init__(
+        self, mirrors: Sequence[str], lock: SourceLock, settings: TransferSettings
+    ) -> None:
+        self.mirrors, self.lock, self.settings = mirrors, lock, settings
+        self.session = new_session(settings)
+        self.unreachable: set[str] = set()
+
+    def bring(self, file: SourceFile, folder: Path) -> Path:
+        """The file in `folder`, as NAME or NAME.gz as its place has it.
+
+        Tries the mirrors in their order, then the registry's addresses. Raises NotBroughtError
+        with the reasons where all fail, OSError where the disk is full.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        present, _ = self.standing(file, folder)
+        if present is not None:
+            return present
+        places = [(mirror, True) for mirror in self.mirrors]
+        places += [(address, False) for address in file.addresses]
+        tried = []
+        for place, given in places:
+            try:
+                return self._from_place(file, place, given, folder)
+            except TransferError as error:
+                tried.append(f"{place}: {error}")
+        raise NotBroughtError("; ".join(tried) or "no address to try")
+
+    def standing(self, file: SourceFile, folder: Path) -> tuple[Path | None, list[str]]:
+        """The file where it stands in `folder` already and is right; else why it is not."""
+        why: list[str] = []
+        for path in (folder / file.file_name, folder / f"{file.file_name}.gz"):
+            if not path.is_file():
+                continue
+            wrong = self._verify(file, path, f"file:{path}")
+            if wrong is None:
+                return path, why
+            why.append(f"{path}: {wrong}")
+        return None, why
+
+    def _from_place(self, file: SourceFile, place: str, given: bool, folder: Path) -> Path:
+        """From a mirror (`given`: a directory or an http base) or from an address of the file."""
+        if not place.startswith(("http://", "https://")):
+            path = _local(place)
+            paths = [path / file.path, path / f"{file.path}.gz"] if given else [path]
+            return self._copied(file, paths, folder)
+        if not given:
+            return self._fetched(file, place, folder / file.file_name)
+        base = f"{place.rstrip('/')}/{urllib.parse.quote(file.path)}"
+        try:
+            return self._fetched(file, base, folder / file.file_name)
+        except TransferError as error:
+            if error.status != 404:
+                raise
+        return self._fetched(file, f"{base}.gz", folder / f"{file.file_name}.gz")
+
+    def _copied(self, file: SourceFile, paths: list[Path], folder: Path) -> Path:
+        found = next((path for path in paths if path.is_file()), None)
+        if found is None:
+            raise TransferError("is not there")
+        name = found.name if found.name == f"{file.file_name}.gz" else file.file_name
+        # Not NAME.part: what has come over http stays until the file is whole.
+        copy = folder / f"{name}.copy"
+        try:
+            shutil.copyfile(found, copy)
+        except OSError as error:
+            copy.unlink(missing_ok=True)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise TransferError(f"cannot be read ({error.strerror})") from error
+        return self._kept(file, copy, folder / name, str(found))
+
+    def _fetched(self, file: SourceFile, url: str, target: Path) -> Path:
+        host = urllib.parse.urlsplit(url).netloc
+        if host in self.unreachable:
+            raise TransferError("the host did not answer before")
+        part = target.with_name(f"{target.name}.part")
+        packed = target.name != file.file_name
+        expected = self._expected(file)
+        progress = Progress(file.name, self.settings.report_s)
+        transfer = Transfer(
+            session=self.session,
+            url=url,
+            part=part,
+            settings=self.settings,
+            expected_bytes=None if packed or expected is None else expected.bytes or None,
+            checked=expected is not None and bool(expected.sha256),
+            progress=progress,
+        )
+        try:
+            transfer.run()
+            if not (transfer.bounded or transfer.checked):
+                print(f"{file.name}: its server gives no length, a cut would not be seen: {url}")
+            try:
+                return self._kept(file, part, target, url)
+            except TransferError:
+                # The bytes that were there may be the wrong ones, so this address gets its turn.
+                if not transfer.resumed:
+                    raise
+            transfer.run()
+            return self._kept(file, part, target, url)
+        except TransferError as error:
+            if error.unreachable:
+                self.unreachable.add(host)
+            raise
+        finally:
+            progress.close()
+
+    def _kept(self, file: SourceFile, part: Path, target: Path, origin: str) -> Path:
+        """The verified part under its name; a wrong one is removed."""
+        wrong = self._verify(file, part, origin, packed=target.name != file.file_name)
+        if wrong is not None:
+            _discard(part)
+            raise TransferError(wrong)
+        part.replace(target)
+        _discard(target.with_name(f"{target.name}.part"))
+        return target
+
+    def _expected(self, file: SourceFile) -> Content | None:
+        """What is known of the content: the registry's before the lock's."""
+        if file.sha256:
+            return Content(file.sha256, file.bytes or 0)
+        locked = self.lock.entries.get(file.name)
+        if locked is not None:
+            return Content(locked.sha256, locked.bytes)
+        return Content("", file.bytes) if file.bytes else None
+
+    def _verify(
+        self, file: SourceFile, path: Path, origin: str, packed: bool | None = None
+    ) -> str | None:
+        """Why the content is not the file's, or None; the first content is recorded."""
+        packed = path.name == f"{file.file_name}.gz" if packed is None else packed
+        try:
+            found = content_of(path, packed)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            return f"cannot be unpacked ({error})"
+        expected = self._expected(file)
+        if expected is not None and expected.bytes not in (0, found.bytes):
+            return f"another content, {found.bytes} bytes where {expected.bytes} are expected"
+        if expected is None or not expected.sha256:
+            self.lock.record(file.name, found.sha256, found.bytes, origin)
+            print(f"{file.name}: first use, sha256 {found.sha256} recorded in {self.lock.path}")
+            return None
+        if found.sha256 == expected.sha256:
+            return None
+        why = f"another content, sha256 {found.sha256} where {expected.sha256} is expected"
+        if file.sha256:
+            return why
+        return f"{why} by {self.lock.path} since {self.lock.entries[file.name].date}"
+
+
+def content_of(path: Path, packed: bool) -> Content:
+    """Checksum and length of the content; raises EOFError, zlib.error, BadGzipFile."""
+    digest, count = hashlib.sha256(), 0
+    for chunk in _chunks(path, packed):
+        digest.update(chunk)
+        count += len(chunk)
+    return Content(digest.hexdigest(), count)
+
+
+def _chunks(path: Path, packed: bool) -> Iterator[bytes]:
+    with gzip.open(path, "rb") if packed else path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+
+
+def _local(place: str) -> Path:
+    if not place.startswith("file:"):
+        return Path(place)
+    return Path(urllib.request.url2pathname(urllib.parse.urlsplit(place).path))
+
+
+def _discard(part: Path) -> None:
+    part.unlink(missing_ok=True)
+    known_beside(part).unlink(missing_ok=True)

@@ -1,0 +1,144 @@
+"""The registry of sources: every file is there, and a broken row is named by line and column."""
+
+from pathlib import Path
+
+import pytest
+
+from mktn.cli import main
+from mktn.datasets import DATASETS
+from mktn.datasets.registry import COLUMNS, SourceFile, read_registry
+from mktn.errors import UserError
+from tests.datasets.http_server import row, write_registry
+
+REGISTRY = Path(__file__).parents[2] / "workflow" / "sources.tsv"
+SHA256 = "0" * 64
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, SourceFile]:
+    return {file.name: file for file in read_registry(REGISTRY)}
+
+
+def test_benchmarks_and_pretrained_parts_are_all_there(files) -> None:
+    roles = {dataset: set() for dataset in (*DATASETS, "pretrained")}
+    for file in files.values():
+        roles[file.dataset].add(file.role)
+    for dataset in DATASETS:
+        assert {"annotations", "features", "videos"} <= roles[dataset]
+    assert {"labels", "splits", "annotators"} <= roles["activitynet"]
+    assert {"splits", "annotators"} <= roles["charades"]
+    assert roles["pretrained"] == {"word_vectors", "sentence_vectors", "weights"}
+    names = {file.file_name for file in files.values()}
+    assert {
+        "sub_activitynet_v1-3.c3d.hdf5",
+        "tall_c3d_features.hdf5",
+        "vgg_rgb_features.hdf5",
+        "glove.6B.zip",
+        "glove.840B.300d.zip",
+        "c3d.pickle",
+        "rgb_imagenet.pt",
+        "rgb_charades.pt",
+    } <= names
+    assert sum(file.role == "sentence_vectors" for file in files.values()) == 7
+
+
+def test_every_file_has_a_way_and_small_ones_a_checksum(files) -> None:
+    for file in files.values():
+        assert file.addresses or file.note
+        if file.role in ("annotations", "labels", "splits", "annotators"):
+            assert file.sha256
+            assert file.bytes
+
+
+def test_repository_files_are_pinned_to_a_commit(files) -> None:
+    addresses = [a for file in files.values() for a in (file.url, *file.mirrors)]
+    raw = [a for a in addresses if a.startswith("https://raw.githubusercontent.com/")]
+    assert len(raw) > 40
+    for address in raw:
+        commit = address.split("/")[5]
+        assert len(commit) == 40
+        assert set(commit) <= set("0123456789abcdef")
+
+
+@pytest.mark.parametrize(
+    ("cells", "column", "expected"),
+    [
+        ({"name": "Two Words"}, "name", "lower-case"),
+        ({"dataset": "msrvtt"}, "dataset", "one of activitynet"),
+        ({"role": "stuff"}, "role", "one of annotations"),
+        ({"path": "../escape"}, "path", "without '..'"),
+        ({"path": "a/../../escape"}, "path", "without '..'"),
+        ({"path": "/etc/passwd"}, "path", "without '..'"),
+        ({"url": "ftp://x/y"}, "url", "http, https or file"),
+        ({"mirrors": "http://x  http://y"}, "mirrors", "one blank"),
+        ({"sha256": "abc"}, "sha256", "64 hexadecimal"),
+        ({"bytes": "4 MB"}, "bytes", "number of bytes"),
+        ({"form": "maybe"}, "form", "yes"),
+        ({"status": "fine"}, "status", "verified"),
+        ({"status": "verified"}, "sha256", "a sha256 where"),
+        ({"url": ""}, "url", "an address where no form is needed"),
+        ({"status": "gone"}, "note", "what to do"),
+        ({"form": "yes"}, "note", "what to do"),
+        ({"source": ""}, "source", "the page"),
+    ],
+)
+def test_a_broken_cell_is_named(tmp_path: Path, cells, column, expected) -> None:
+    good = row(url="http://x/y")
+    other = row(url="http://x/z", name="other", path="a/b")
+    path = write_registry(tmp_path, good, other | cells)
+    with pytest.raises(UserError) as error:
+        read_registry(path)
+    assert f"sources.tsv, line 3, {column}: value refused" in str(error.value)
+    assert expected in str(error.value)
+
+
+def test_names_and_paths_are_there_once(tmp_path: Path) -> None:
+    good = row(url="http://x/y")
+    for again, what in ((good | {"path": "a/b"}, "name"), (good | {"name": "b"}, "path")):
+        with pytest.raises(UserError, match=f"{what} is there twice"):
+            read_registry(write_registry(tmp_path, good, again))
+
+
+def test_other_columns_and_short_rows_are_refused(tmp_path: Path) -> None:
+    path = write_registry(tmp_path, row(url="http://x/y"))
+    text = path.read_text()
+    path.write_text(text.replace("sha256\t", "", 1))
+    with pytest.raises(UserError, match=r"line 1: other columns"):
+        read_registry(path)
+    for broken in (text.rstrip("\n").rpartition("\t")[0] + "\n", text.rstrip("\n") + "\tmore\n"):
+        path.write_text(broken)
+        with pytest.raises(UserError, match=f"line 2: another number.*expected {len(COLUMNS)}"):
+            read_registry(path)
+    path.write_text(text)
+    (tmp_path / "schemas" / "sources.schema.yaml").unlink()
+    with pytest.raises(UserError, match="schema cannot be read"):
+        read_registry(path)
+    with pytest.raises(UserError, match="registry cannot be read"):
+        read_registry(tmp_path / "none.tsv")
+
+
+def test_the_list_shows_what_is_known_of_each_file(capsys) -> None:
+    assert main(["download", "--registry", str(REGISTRY), "--dataset", "tacos", "--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["name", "dataset", "role", "size", "sha256", "address", "licence"]
+    hdf5 = next(line for line in lines if line.startswith("tacos-c3d-hdf5"))
+    assert "first use" in hdf5
+    assert "unverified, by hand" in hdf5
+    assert not any("glove" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--only", "glove-6c", "--out", "x"], "expected 'glove-6b'?"),
+        (["--dataset", "tacos", "--only", "glove-6b", "--out", "x"], "no such file"),
+        (["--dataset", "tacos"], "add --out"),
+        (["--out", "x"], "add --dataset or --only"),
+        (["--dataset", "tacos", "--out", "x", "--roles", "label"], "unknown role"),
+    ],
+)
+def test_what_is_asked_wrongly_is_said(capsys, options, words) -> None:
+    assert main(["download", "--registry", str(REGISTRY), *options]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
