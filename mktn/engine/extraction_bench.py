@@ -36,11 +36,11 @@ class ExtractionSettings:
 
     videos: str = ""
     cases: tuple[str, ...] = tuple(CASES)
-    count: int = 4
+    count: int = 6
     seconds_s: float = 20.0
     fps: int = 30
-    height: int = 240
-    width: int = 320
+    height: int = 480
+    width: int = 848
     threads: int = 1
     decode_workers: int = 1
     batch: int = 16
