@@ -15,6 +15,8 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/files.smk"
+include: "rules/runs.smk"
 include: "rules/code.smk"
 include: "rules/sources.smk"
 include: "rules/clips.smk"
@@ -23,13 +25,14 @@ include: "rules/groups.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/results.smk"
+include: "rules/test_sets.smk"
 include: "rules/diagnostics.smk"
 
 
 rule all:
     default_target: True
     input:
-        f"{RESULTS}/tables.md",
+        f"{RESULTS}/{'tables' if PARTITION == 'standard' else 'test_sets'}.md",
 
 
 onsuccess:

@@ -11,6 +11,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "download": ("mktn.datasets.download", "bring the published files of a dataset"),
     "synthesize": ("mktn.datasets.synthetic", "render a synthetic dataset in native formats"),
     "pairs": ("mktn.datasets.pairs", "annotation files to pairs.parquet and rejected.parquet"),
+    "reannotations": (
+        "mktn.datasets.reannotations",
+        "moments that more annotators gave test queries",
+    ),
     "pretrain": ("mktn.features.pretrain", "train a narrow video backbone on labelled clips"),
     "extract-video": ("mktn.features.extract", "videos to clip features, one Zarr part"),
     "import-features": ("mktn.features.importers", "published feature files to one Zarr part"),
@@ -26,10 +30,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "group": ("mktn.grouping.groups", "clusters of related videos with all their pairs"),
     "train": ("mktn.engine.train", "train one variant"),
     "evaluate": ("mktn.engine.evaluate", "predictions and metrics of a trained run or a baseline"),
+    "rescore": ("mktn.engine.rescore", "predictions against several annotators, and these"),
     "diagnose": ("mktn.engine.diagnose", "order, single queries, seen sentences, retrieval"),
     "diagnostics": ("mktn.report.diagnostics", "diagnoses of all runs as csv and Markdown"),
     "bench": ("mktn.engine.bench", "speed and memory, measured against a baseline in one run"),
     "tables": ("mktn.report.tables", "a results table from the runs' metrics and predictions"),
+    "test-sets": ("mktn.report.test_sets", "scores of all test sets, as csv and Markdown"),
     "page": ("mktn.report.page", "results tables as one Markdown page"),
 }
 

@@ -34,13 +34,13 @@ STEP_CODE = {
     "pairs": [
         f"datasets/{name}.py"
         for name in (
-            "pairs",
-            "annotations",
-            "sentences",
-            "activitynet",
-            "charades",
-            "tacos",
+            *("__init__", "pairs", "annotations", "partitions", "sentences"),
+            *("activitynet", "charades", "tacos"),
         )
+    ],
+    "reannotations": [
+        f"datasets/{name}.py"
+        for name in ("__init__", "reannotations", "annotations", "sentences")
     ],
     "simulate": [
         *(
@@ -131,6 +131,7 @@ STEP_CODE = {
         "features/origin.py",
         *(f"engine/{name}.py" for name in ("evaluate", "metrics", "baselines")),
     ],
+    "rescore": ["engine/rescore.py", "engine/metrics.py"],
     "diagnose": [
         *LOADING,
         *(
@@ -166,6 +167,9 @@ STEP_CODE = {
         "engine/metrics.py",
     ],
     "tables_page": ["report/page.py"],
+    "test_sets": [
+        f"report/{name}.py" for name in ("test_sets", "layouts", "results", "markdown")
+    ],
 }
 
 

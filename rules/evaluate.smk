@@ -1,4 +1,4 @@
-# Evaluation: every query of the test split answered once, by a trained run or by a baseline.
+# Evaluation: every query of a test set answered once, by a trained run or by a baseline.
 rule evaluate:
     input:
         model=f"{RUN}/model.safetensors",
@@ -23,12 +23,13 @@ rule evaluate:
         runtime=60,
     params:
         run=subpath(output.metrics, parent=True),
+        split="test",
         settings=settings(evaluation_settings),
         code=code("evaluate"),
     shell:
-        "mktn evaluate --run {params.run} --pairs {input.pairs} --rejected {input.rejected}"
-        " --groups {input.groups} --features {input.features} --text {input.text}"
-        " --predictions {output.predictions} --metrics {output.metrics}"
+        "mktn evaluate --run {params.run} --split {params.split} --pairs {input.pairs}"
+        " --rejected {input.rejected} --groups {input.groups} --features {input.features}"
+        " --text {input.text} --predictions {output.predictions} --metrics {output.metrics}"
         " --settings {params.settings:q} > {log} 2>&1"
 
 
@@ -53,10 +54,11 @@ rule evaluate_baseline:
         mem_mb=3000,
         runtime=30,
     params:
+        split="test",
         settings=settings(evaluation_settings),
         code=code("evaluate_baseline"),
     shell:
-        "mktn evaluate --baseline {wildcards.baseline} --pairs {input.pairs}"
-        " --rejected {input.rejected} --groups {input.groups} --features {input.features}"
+        "mktn evaluate --baseline {wildcards.baseline} --split {params.split}"
+        " --pairs {input.pairs} --rejected {input.rejected} --groups {input.groups} --features {input.features}"
         " --text {input.text} --predictions {output.predictions} --metrics {output.metrics}"
         " --settings {params.settings:q} > {log} 2>&1"

@@ -44,7 +44,13 @@ else:
         params:
             mirror=MIRROR,
             # Simulated features are made from the labels of actions, where a dataset has them.
-            roles="annotations,labels" if SOURCE == "simulated" else "annotations",
+            roles=",".join(
+                [
+                    "annotations",
+                    *(["labels"] if SOURCE == "simulated" else []),
+                    *([] if STANDARD else ["splits"]),
+                ]
+            ),
             code=code("download"),
         shell:
             "mktn download --dataset {wildcards.dataset} --registry {input.registry}"
@@ -54,7 +60,7 @@ else:
         input:
             registry=REGISTRY,
         output:
-            f"{DATA}/files/{{name}}/{{path}}",
+            f"data/{SOURCE}/files/{{name}}/{{path}}",
         log:
             f"logs/{SOURCE}/download_file/{{name}}-{{path}}.log",
         wildcard_constraints:
@@ -67,8 +73,8 @@ else:
             mem_mb=500,
             runtime=1440,
         params:
-            out=f"{DATA}/files/{{name}}",
-            lock=f"{DATA}/files/sources.lock",
+            out=f"data/{SOURCE}/files/{{name}}",
+            lock=f"data/{SOURCE}/files/sources.lock",
             code=code("download"),
         shell:
             "mktn download --only {wildcards.name} --registry {input.registry}"

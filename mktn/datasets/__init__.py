@@ -8,11 +8,21 @@ from typing import TYPE_CHECKING
 from mktn.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import polars as pl
 
     from mktn.datasets.annotations import PairTable
 
 DATASETS = ("activitynet", "charades", "tacos")
+# The splits of each partition, training and validation first, then its test sets: the dataset's
+# own; changing distributions (CD); compositional generalisation (CG).
+PARTITIONS = {
+    "standard": ("train", "val", "test"),
+    "cd": ("train", "val", "test_iid", "test_ood"),
+    "cg": ("train", "val", "test_trivial", "novel_composition", "novel_word"),
+}
+TEST_SETS = {partition: splits[2:] for partition, splits in PARTITIONS.items()}
 
 
 def read_pairs(
@@ -22,13 +32,14 @@ def read_pairs(
 
     `directory` is the dataset's folder, or a folder that holds it as
     `activitynet_captions`, `charades_sta` or `tacos`. Options: `version="2dtan"|"tall"`
-    (tacos), `validation="official"|"held_out"` (activitynet).
+    (tacos), `validation="official"|"held_out"` (activitynet), and
+    `partition="standard"|"cd"|"cg"` (activitynet, charades), which names the splits.
 
     `pairs`: dataset, split, video_id, pair_id, sentence (str), order (Int64), start_s, end_s,
     duration_s (Float64, seconds), with 0 <= start_s < end_s <= duration_s; ends beyond the
     video are clipped. `rejected`: the rows that cannot be used, as annotated, with `reason`.
-    Rows are in file order, train before val before test. Raises UserError on a file that is
-    absent or broken, on an unknown dataset, and on an option that the dataset does not have.
+    Rows are in file order, train before val before the test sets. Raises UserError on a file that
+    is absent or broken, on an unknown dataset, and on an option that the dataset does not have.
     """
     return read_table(dataset, directory, **options).frames()
 
@@ -37,9 +48,10 @@ def read_table(dataset: str, directory: str | Path, **options: str) -> PairTable
     """As `read_pairs`, with the counts of clipped ends beside the frames."""
     from mktn.datasets import activitynet, charades, tacos
 
-    readers = {
-        "activitynet": (activitynet.read, {"validation": activitynet.VALIDATIONS}),
-        "charades": (charades.read, {}),
+    partition = {"partition": tuple(PARTITIONS)}
+    readers: dict[str, tuple[Callable[..., PairTable], dict[str, tuple[str, ...]]]] = {
+        "activitynet": (activitynet.read, {"validation": activitynet.VALIDATIONS, **partition}),
+        "charades": (charades.read, partition),
         "tacos": (tacos.read, {"version": tacos.VERSIONS}),
     }
     if dataset not in readers:

@@ -2,11 +2,13 @@
 
 `{video_id: {"duration": s, "timestamps": [[start_s, end_s], ...], "sentences": [str, ...]}}`.
 val = val_1 and test = val_2, as published; both annotate the same videos. With the validation
-"held_out" a tenth of the training videos is val instead, and val_1 is not read.
+"held_out" a tenth of the training videos is val instead, and val_1 is not read. Its other
+partitions are in mktn.datasets.partitions.
 """
 
 from pathlib import Path
 
+from mktn.datasets import partitions
 from mktn.datasets.annotations import (
     PairTable,
     annotation_file,
@@ -19,8 +21,10 @@ from mktn.datasets.annotations import (
 VALIDATIONS = ("official", "held_out")
 
 
-def read(directory: Path, validation: str = "official") -> PairTable:
-    """The pairs of the three files. Raises UserError on a file that is absent or broken."""
+def read(directory: Path, validation: str = "official", partition: str = "standard") -> PairTable:
+    """The pairs of a partition's files. Raises UserError on a file that is absent or broken."""
+    if partition != "standard":
+        return partitions.read("activitynet", directory, partition, validation)
     folder = annotation_folder(directory, "activitynet_captions")
     files = {"train": "train.json", "val": "val_1.json", "test": "val_2.json"}
     if validation == "held_out":

@@ -14,10 +14,11 @@ from typing import Any
 
 import polars as pl
 
+from mktn.datasets import PARTITIONS
 from mktn.datasets.sentences import tokens
 from mktn.errors import UserError
 
-SPLITS = ("train", "val", "test")
+SPLITS = PARTITIONS["standard"]
 PAIRS_SCHEMA: dict[str, Any] = {
     "dataset": pl.String,
     "split": pl.String,
@@ -224,11 +225,12 @@ def video_entry(
 class PairTable:
     """Collects the pairs of one dataset in file order and sorts the unusable ones out."""
 
-    def __init__(self, dataset: str) -> None:
+    def __init__(self, dataset: str, partition: str = "standard") -> None:
         self.dataset = dataset
-        self._rows: dict[str, list[tuple[Any, ...]]] = {split: [] for split in SPLITS}
-        self._rejected: dict[str, list[tuple[Any, ...]]] = {split: [] for split in SPLITS}
-        self.clipped = dict.fromkeys(SPLITS, 0)  # usable pairs that ended after their video
+        self.splits = PARTITIONS[partition]
+        self._rows: dict[str, list[tuple[Any, ...]]] = {split: [] for split in self.splits}
+        self._rejected: dict[str, list[tuple[Any, ...]]] = {split: [] for split in self.splits}
+        self.clipped = dict.fromkeys(self.splits, 0)  # usable pairs that ended after their video
         self._orders: dict[tuple[str, str], int] = {}
 
     def add(
@@ -285,9 +287,9 @@ class PairTable:
             )
 
     def frames(self) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """`(pairs, rejected)`, in the order train, val, test."""
-        rows = [row for split in SPLITS for row in self._rows[split]]
-        rejected = [row for split in SPLITS for row in self._rejected[split]]
+        """`(pairs, rejected)`, in the order train, val, test sets."""
+        rows = [row for split in self.splits for row in self._rows[split]]
+        rejected = [row for split in self.splits for row in self._rejected[split]]
         return (
             pl.DataFrame(rows, schema=PAIRS_SCHEMA, orient="row"),
             pl.DataFrame(rejected, schema={**PAIRS_SCHEMA, "reason": pl.String}, orient="row"),

@@ -2,11 +2,13 @@
 
 A line is `VIDEO start_s end_s##sentence`. The column `length` of `Charades_v1_{train,test}.csv`
 is the duration. There is no validation split: a tenth of the training videos is held out.
+Its other partitions are in mktn.datasets.partitions.
 """
 
 import re
 from pathlib import Path
 
+from mktn.datasets import partitions
 from mktn.datasets.annotations import (
     PairTable,
     annotation_file,
@@ -22,8 +24,10 @@ NUMBER = r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?"
 LINE = re.compile(rf"(\S+) ({NUMBER}) ({NUMBER})##(.*)")
 
 
-def read(directory: Path) -> PairTable:
-    """The pairs of both files. Raises UserError on a file that is absent or broken."""
+def read(directory: Path, partition: str = "standard") -> PairTable:
+    """The pairs of a partition's files. Raises UserError on a file that is absent or broken."""
+    if partition != "standard":
+        return partitions.read("charades", directory, partition)
     folder = annotation_folder(directory, "charades_sta")
     table = PairTable("charades")
     for file_split in ("train", "test"):

@@ -2,23 +2,25 @@
 
 import argparse
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
 from mktn.config import fill, read_settings
-from mktn.datasets import DATASETS, read_table
-from mktn.datasets.annotations import SPLITS
+from mktn.datasets import DATASETS, PARTITIONS, TEST_SETS, read_table
+from mktn.datasets.sentences import normalised
 from mktn.files import written_beside
 
 
 @dataclass(frozen=True)
 class PairsSettings:
-    """Which of the published versions and validation splits to take."""
+    """Which of the published versions, validation splits and partitions to take."""
 
+    partition: Literal["standard", "cd", "cg"] = "standard"  # of activitynet and charades
     tacos_version: Literal["2dtan", "tall"] = "2dtan"
-    validation: Literal["official", "held_out"] = "official"  # of activitynet
+    validation: Literal["official", "held_out"] = "official"  # of activitynet, but not cg
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,25 +37,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Read, write both tables, print one line of counts."""
+    """Read, write both tables, print a line of counts, and of what test sets share."""
     settings = fill(PairsSettings, read_settings(arguments.settings))
     options: dict[str, str] = {}
     if arguments.dataset == "tacos":
         options["version"] = settings.tacos_version
     if arguments.dataset == "activitynet":
         options["validation"] = settings.validation
+    if settings.partition != "standard":
+        options["partition"] = settings.partition
     table = read_table(arguments.dataset, arguments.annotations, **options)
     pairs, rejected = table.frames()
     with written_beside(arguments.pairs) as beside, written_beside(arguments.rejected) as other:
         pairs.write_parquet(beside)
         rejected.write_parquet(other)
-    print(f"{arguments.dataset}: {summary(pairs, rejected, sum(table.clipped.values()))}")
+    splits = PARTITIONS[settings.partition]
+    counted = summary(pairs, rejected, sum(table.clipped.values()), splits)
+    print(f"{arguments.dataset}: {counted}")
+    if settings.partition != "standard":
+        print(f"{arguments.dataset}: {shared(pairs, TEST_SETS[settings.partition])}")
 
 
-def summary(pairs: pl.DataFrame, rejected: pl.DataFrame, clipped: int) -> str:
+def summary(
+    pairs: pl.DataFrame, rejected: pl.DataFrame, clipped: int, splits: tuple[str, ...]
+) -> str:
     """Counts a split, clipped ends, and rejected rows by reason, in one line."""
     counts = []
-    for split in SPLITS:
+    for split in splits:
         of_split = pairs.filter(pl.col("split") == split)
         counts.append(
             f"{split} {of_split.height} pairs of {of_split['video_id'].n_unique()} videos"
@@ -62,3 +72,25 @@ def summary(pairs: pl.DataFrame, rejected: pl.DataFrame, clipped: int) -> str:
     why = ", ".join(f"{reason}: {count}" for reason, count in reasons)
     rejections = f"{rejected.height} rejected" + (f" ({why})" if why else "")
     return f"{', '.join(counts)}; {clipped} ends clipped; {rejections}"
+
+
+def shared(pairs: pl.DataFrame, test_sets: tuple[str, ...]) -> str:
+    """What each test set shares with training and with the other test sets, in one line.
+
+    Sentences count as the same when their words are; pairs when their span is the same too.
+    """
+    text = pairs.with_columns(pl.col("sentence").map_elements(normalised, return_dtype=pl.String))
+    of = {split: text.filter(pl.col("split") == split) for split in ("train", *test_sets)}
+    trained = of["train"]["sentence"].unique().implode()
+    parts = [
+        f"{of[name].filter(pl.col('sentence').is_in(trained)).height} of {of[name].height}"
+        f" sentences of {name} are also in train"
+        for name in test_sets
+    ]
+    pair = ["video_id", "sentence", "start_s", "end_s"]
+    for first, second in combinations(test_sets, 2):
+        videos = of[first].join(of[second], on="video_id", how="semi")["video_id"].n_unique()
+        same = of[first].join(of[second], on=pair, how="semi").height
+        if videos:
+            parts.append(f"{first} and {second} share {videos} videos, {same} pairs")
+    return "; ".join(parts)

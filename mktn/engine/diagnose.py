@@ -16,7 +16,13 @@ import torch
 
 from mktn.config import fill, read_settings
 from mktn.engine.checkpoint import load
-from mktn.engine.evaluate import EvaluationConfig, check_same, loader_config, variant_name
+from mktn.engine.evaluate import (
+    EVALUATED,
+    EvaluationConfig,
+    check_same,
+    loader_config,
+    variant_name,
+)
 from mktn.engine.metrics import bootstrap_interval, hits_at, paired_bootstrap, ranked_iou
 from mktn.engine.predict import Predictions, choose_device, predict
 from mktn.engine.retrieval import RANKS, positives_of, retrieved, similarities
@@ -53,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--groups", required=True, help="groups.parquet")
     parser.add_argument("--features", required=True, help="{backbone}-T{T}.zarr")
     parser.add_argument("--text", required=True, help="text store of the same pairs")
-    parser.add_argument("--split", default="test", choices=("val", "test"))
+    parser.add_argument("--split", default="test", choices=EVALUATED)
     parser.add_argument("--out", required=True, type=Path, help="output: diagnoses.json")
     parser.add_argument("--settings", required=True, help="JSON or a file: DiagnoseConfig")
 
@@ -72,6 +78,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.text,
         config=loader_config(config, trained),
     )
+    data.check_partition(config.partition)
     check_same(trained, config, data, arguments.run)
     if not len(data.split(arguments.split)):
         raise UserError(f"no usable {arguments.split} pair", where=arguments.groups)

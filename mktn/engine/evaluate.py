@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from mktn.config import fill, read_settings
+from mktn.datasets import TEST_SETS
 from mktn.engine.baselines import random_moments, train_prior
 from mktn.engine.checkpoint import load
 from mktn.engine.metrics import METRICS_FORMAT, evaluate_rankings
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mktn.grouping.loader import LoaderConfig, PairData
 
 BASELINES = ("random", "train-prior")
+EVALUATED = ("val", *(name for names in TEST_SETS.values() for name in names))
 SHOWN = 120  # characters of a value in a message
 
 
@@ -39,6 +41,7 @@ class EvaluationConfig:
     comparison: Literal[">", ">="] = ">"
     order: Literal["annotation", "shuffled", "none"] = "annotation"
     validation: Literal["official", "held_out"] = "official"
+    partition: str = "standard"  # mktn.datasets.PARTITIONS
     bootstraps: int = 1000
     seed: int = 0
     device: str = "auto"
@@ -70,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--groups", required=True, help="groups.parquet")
     parser.add_argument("--features", required=True, help="{backbone}-T{T}.zarr")
     parser.add_argument("--text", required=True, help="text store of the same pairs")
-    parser.add_argument("--split", default="test", choices=("val", "test"), help="what is scored")
+    parser.add_argument("--split", default="test", choices=EVALUATED, help="what is scored")
     parser.add_argument("--predictions", required=True, help="output: predictions.parquet")
     parser.add_argument("--metrics", required=True, help="output: metrics.json")
     parser.add_argument("--settings", required=True, help="JSON or a file: EvaluationConfig")
@@ -94,6 +97,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.text,
         config=loader_config(config, trained),
     )
+    data.check_partition(config.partition)
     rows = data.split(arguments.split)
     if not len(rows):
         raise UserError(f"no usable {arguments.split} pair", where=arguments.groups)
@@ -122,6 +126,7 @@ def run(arguments: argparse.Namespace) -> None:
         "format": METRICS_FORMAT,
         "source": config.source,
         "dataset": config.dataset,
+        "partition": config.partition,
         **identity,
         **recorded_inputs(data.store.attributes, data.store.patches, data.text.attributes),
         "split": arguments.split,
@@ -200,7 +205,7 @@ def score(
 def check_same(
     trained: dict[str, Any], config: EvaluationConfig, data: "PairData", run: str
 ) -> None:
-    """Refuse a run of another source, dataset, feature store or text store."""
+    """Refuse a run of another source, dataset, partition, feature store or text store."""
     for name, store in (("features", data.store), ("text", data.text)):
         # Through JSON, as the run's record went.
         here = json.loads(json.dumps(store.attributes))
@@ -212,7 +217,9 @@ def check_same(
                 expected=_cut(expected),
                 do="evaluate it on its own data, or train it again",
             )
-    for name in ("source", "dataset"):
+    # A run that names no partition is from before there were others.
+    trained = {"partition": "standard", **trained}
+    for name in ("source", "dataset", "partition"):
         if trained[name] != getattr(config, name):
             raise UserError(
                 f"the run was trained on another {name}",

@@ -1,8 +1,10 @@
 """Temporal IoU, NMS, recall and their intervals; needs NumPy alone.
 
 A moment or span is `(start_s, end_s)`. A ranking is the moments of one query, `(k, 2)`, best
-first; `k` may differ between queries. "R@n, IoU=m" is the share of queries with at least one of
-the first n moments whose IoU with the target is larger than m; mIoU is the mean IoU of the first.
+first; `k` may differ between queries. A target is a span `(2,)`, or several annotators' spans
+`(A, 2)`, NaN where a query has fewer, and then the annotator who agrees best counts.
+"R@n, IoU=m" is the share of queries with at least one of the first n moments whose IoU with the
+target is larger than m; mIoU is the mean IoU of the first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,10 +66,12 @@ def nms(
 def ranked_iou(ranked: Ranked, target_s: npt.ArrayLike, n: int) -> npt.NDArray[np.float64]:
     """IoU `(Q, n)` of each query's first n moments with its target; 0 where there are fewer.
 
+    `target_s` is `(Q, 2)` or, of several annotators, `(Q, A, 2)`: the best of their IoUs.
     Raises ValueError when there is no query, or not one target a query.
     """
-    targets = np.asarray(target_s, dtype=np.float64).reshape(-1, 2)
-    if len(ranked) != len(targets) or not len(targets) or n < 1:
+    targets = np.asarray(target_s, dtype=np.float64)
+    targets = targets if targets.ndim == 3 else targets.reshape(-1, 1, 2)  # (Q,A,2)
+    if len(ranked) != len(targets) or not targets.size or n < 1:
         raise ValueError(f"{len(ranked)} rankings, {len(targets)} targets, {n = }")
     if isinstance(ranked, np.ndarray) and ranked.ndim == 3:
         moments = np.full((len(ranked), n, 2), np.nan)
@@ -77,7 +81,7 @@ def ranked_iou(ranked: Ranked, target_s: npt.ArrayLike, n: int) -> npt.NDArray[n
         for row, ranking in zip(moments, ranked, strict=True):
             first = np.asarray(ranking, dtype=np.float64).reshape(-1, 2)[:n]
             row[: len(first)] = first
-    return temporal_iou(moments, targets[:, None, :])
+    return temporal_iou(moments[:, :, None], targets[:, None]).max(axis=2)
 
 
 def hits_at(
@@ -112,8 +116,9 @@ def evaluate_rankings(
     """R@n for each n and iou, then mIoU, in per cent with 95 % intervals over videos.
 
     `ranked` may be a mapping from each iou to its rankings, where the NMS threshold follows
-    the iou; mIoU then takes the first of them. Rows: `metric` ("R" | "mIoU"), `n`, `iou` (None
-    for mIoU), `value`, `ci_low`, `ci_high`. Raises ValueError on an unknown comparison.
+    the iou; mIoU then takes the first of them. `target_s` is `(Q, 2)` or `(Q, A, 2)`. Rows:
+    `metric` ("R" | "mIoU"), `n`, `iou` (None for mIoU), `value`, `ci_low`, `ci_high`. Raises
+    ValueError on an unknown comparison.
     """
     if comparison not in COMPARISONS:
         raise ValueError(f"{comparison = }, expected one of {', '.join(COMPARISONS)}")

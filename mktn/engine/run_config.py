@@ -36,6 +36,7 @@ class RunConfig:
     dataset: str
     model: str = "mktn"
     variant: str = "full"
+    partition: str = "standard"  # mktn.datasets.PARTITIONS
     seed: int = 0
     device: str = "auto"
     threads: int = 1

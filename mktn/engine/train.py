@@ -51,6 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.relations,
         fill(LoaderConfig, config.loader, "settings.loader"),
     )
+    data.check_partition(config.partition)
     sizes = model_config(data, config.sizes)
     torch.manual_seed(named_seed(config.seed, "weights", config.dataset, config.model))
     network = build(config.model, config.variant, sizes)
@@ -59,6 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
     record = {
         "source": config.source,
         "dataset": config.dataset,
+        "partition": config.partition,
         "seed": config.seed,
         "loader": dataclasses.asdict(data.config),
         "train": dataclasses.asdict(config.train),

@@ -23,6 +23,7 @@ import av
 import numpy as np
 from av.sidedata.sidedata import Type as SideData
 from av.stream import Disposition
+from av.video.reformatter import VideoReformatter
 
 # A stream may announce slightly more than it holds; a truncated file lacks more than both.
 MISSING_S, MISSING_SHARE = 0.5, 0.1
@@ -68,6 +69,7 @@ class Picture:
     frame: Any  # av.VideoFrame
     start_s: float
     end_s: float
+    scaler: Any  # VideoReformatter of the stream: a frame's own would be made anew each time
 
     @property
     def size(self) -> tuple[int, int]:
@@ -84,8 +86,8 @@ class Picture:
                 f"too many pixels: {self.frame.height} x {self.frame.width} to {height} x {width}"
             )
         try:
-            scaled = self.frame.reformat(
-                width=width, height=height, format="rgb24", interpolation="BILINEAR"
+            scaled = self.scaler.reformat(
+                self.frame, width, height, "rgb24", interpolation="BILINEAR", threads=1
             )
             stored = scaled.to_ndarray()
         except (av.FFmpegError, ValueError) as error:
@@ -158,6 +160,7 @@ def _timed(container: Any, stream: Any, seen: Decoded) -> Iterator[Picture]:
     usual_s = 1 / rate if rate else 0.0
     announced_s = _announced_s(container, stream)
     bearable_s = max(MISSING_S, MISSING_SHARE * announced_s)
+    scaler = VideoReformatter()
     previous: tuple[Any, float] | None = None
     for frame in _frames(container, stream, seen):
         if frame.time is None:
@@ -177,7 +180,7 @@ def _timed(container: Any, stream: Any, seen: Decoded) -> Iterator[Picture]:
             if time_s > previous[1] + MAX_STILL_S:
                 raise VideoError(f"times jump from {previous[1]:.2f} s to {time_s:.2f} s")
             seen.duration_s = time_s
-            yield Picture(*previous, time_s)
+            yield Picture(*previous, time_s, scaler)
             usual_s = usual_s or time_s - previous[1]
         previous = (frame, time_s)
     if previous is None:
@@ -192,7 +195,7 @@ def _timed(container: Any, stream: Any, seen: Decoded) -> Iterator[Picture]:
     if seen.backward > MAX_DAMAGED_SHARE * seen.frames:
         raise VideoError(f"{seen.backward} of {seen.frames} frames go back in time")
     seen.duration_s = end_s
-    yield Picture(frame, time_s, end_s)
+    yield Picture(frame, time_s, end_s, scaler)
 
 
 def _announced_s(container: Any, stream: Any) -> float:

@@ -2,7 +2,7 @@
 
 The labels stand for a recogniser (`mktn.features.simulated_recogniser`). Charades has action
 labels, ActivityNet class segments and annotators' words, TACoS annotators' words alone: each
-store's statement says which. Of the pairs file only the video ids and durations are read.
+store's statement says which. Of the pairs file only video ids, durations and splits are read.
 """
 
 import argparse
@@ -13,9 +13,10 @@ import numpy as np
 
 import mktn
 from mktn.config import fill, read_settings
-from mktn.datasets import DATASETS
+from mktn.datasets import DATASETS, PARTITIONS
+from mktn.errors import UserError
 from mktn.features import action_labels, activitynet_labels, tacos_labels
-from mktn.features.pairs_file import read_videos
+from mktn.features.pairs_file import read_pairs_file, read_videos
 from mktn.features.simulated_recogniser import LabelSet, Recogniser, SimulateSettings
 from mktn.features.writers import ResampledWriter
 from mktn.seeds import named_rng
@@ -31,6 +32,19 @@ def read_labels(dataset: str, annotations: str | Path, settings: SimulateSetting
     return tacos_labels.read_labels(annotations, version, settings.occurrences, overlap)
 
 
+def refuse_other_partitions(pairs: str | Path) -> None:
+    """Raises UserError where captions that make ActivityNet's features are also test queries."""
+    foreign = sorted(set(read_pairs_file(pairs, ["split"])["split"]) - set(PARTITIONS["standard"]))
+    if foreign:
+        raise UserError(
+            "captions that make the features are also asked",
+            where=pairs,
+            found=f"the split {foreign[0]}",
+            expected=f"the standard partition: {', '.join(PARTITIONS['standard'])}",
+            do="give features that are not simulated, or the standard partition",
+        )
+
+
 def simulate(
     dataset: str,
     annotations: str | Path,
@@ -43,6 +57,8 @@ def simulate(
     One video is in memory at a time. A video that the label files do not have is recorded in
     the manifest with its error. Raises UserError on a label file that is absent or broken.
     """
+    if dataset == "activitynet":
+        refuse_other_partitions(pairs)
     labels = read_labels(dataset, annotations, settings)
     recogniser = Recogniser(labels.directions, settings)
     videos = read_videos(pairs)

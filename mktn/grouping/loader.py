@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from mktn.datasets import PARTITIONS
 from mktn.datasets.sentences import normalised
 from mktn.errors import UserError
 from mktn.features.pairs_file import read_pairs_file, read_table_of
@@ -72,6 +73,21 @@ class PairData:
     def split(self, split: str) -> np.ndarray:
         """Row numbers of the usable pairs of a split, int64."""
         return np.flatnonzero((self.pairs["split"] == split).to_numpy())
+
+    def check_partition(self, partition: str) -> None:
+        """Raises UserError when the pairs have a split that the partition has not."""
+        if partition not in PARTITIONS:
+            known = ", ".join(PARTITIONS)
+            raise UserError("unknown partition", found=repr(partition), expected=known)
+        foreign = sorted(set(self.pairs["split"]) - set(PARTITIONS[partition]))
+        if foreign:
+            raise UserError(
+                "the pairs are of another partition",
+                where="pairs",
+                found=f"the split {foreign[0]}",
+                expected=f"{partition}: {', '.join(PARTITIONS[partition])}",
+                do="make the pairs of this partition, or name theirs",
+            )
 
     def batches(
         self,

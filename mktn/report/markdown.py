@@ -17,6 +17,12 @@ SOURCE_SENTENCES = {
     " are NOT comparable with the paper's, which stand beside them for orientation only.",
     "published": "Published annotations, features of the published kind.",
 }
+SOURCE_STATEMENTS = {
+    "synthetic": "Videos and sentences are generated: comparable with no published number.",
+    "simulated": "The annotations are the published ones, but the video features are simulated"
+    " from human labels: comparable with no published number.",
+    "published": SOURCE_SENTENCES["published"],
+}
 VALIDATION = {
     "official": "selected on the official validation split",
     "held_out": "selected on a tenth held out of the training videos",

@@ -3,8 +3,9 @@
 The format, version 1, as `mktn evaluate` writes it (value and interval in per cent):
 
     {"format": 1, "source": "synthetic" | "simulated" | "published",
-     "dataset": "activitynet" | "charades" | "tacos", "model": "mktn", "variant": "full",
-     "seed": 0, "split": "test", "queries": 120, "videos": 30, "rejected": 0,
+     "dataset": "activitynet" | "charades" | "tacos", "partition": "standard" | "cd" | "cg",
+     "model": "mktn", "variant": "full", "seed": 0,
+     "split": "test", "queries": 120, "videos": 30, "rejected": 0,
      "comparison": ">" | ">=", "nms": 0.5 | "peer", "validation": "official" | "held_out",
      "bootstraps": 1000, "notes": ["what a reader must know"],
      "metrics": [{"metric": "R", "n": 1, "iou": 0.5, "value": v, "ci_low": l, "ci_high": h}, ...,
@@ -13,7 +14,8 @@ The format, version 1, as `mktn evaluate` writes it (value and interval in per c
 Baselines have the models "random" and "train-prior" and the variant "baseline". What it was
 made from stands in "features", "word_vectors" and "sentence_vectors", a line each, and in
 "features_sha256" and "text_sha256" of all attributes of the stores; metrics of an older version
-do not have them. Keys beyond these are left alone.
+do not have them. A file without "partition" is from before there were others: standard. Keys
+beyond these are left alone.
 """
 
 import json
@@ -23,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mktn.datasets import PARTITIONS
 from mktn.engine.metrics import METRICS_FORMAT
 from mktn.errors import UserError
 
@@ -55,6 +58,7 @@ class Run:
     path: Path
     source: str
     dataset: str
+    partition: str
     model: str
     variant: str
     seed: int
@@ -78,6 +82,7 @@ class Run:
 TYPES: dict[str, type | tuple[type, ...]] = {
     "source": str,
     "dataset": str,
+    "partition": str,
     "model": str,
     "variant": str,
     "seed": int,
@@ -111,6 +116,7 @@ def read_run(path: Path) -> Run:
             expected=f"format {METRICS_FORMAT}",
             do="run mktn evaluate again with this version",
         )
+    value = {"partition": "standard", **value}
     for name, kind in TYPES.items():
         if not isinstance(value.get(name), kind) or isinstance(value[name], bool):
             raise UserError(
@@ -119,7 +125,8 @@ def read_run(path: Path) -> Run:
                 found=repr(value.get(name)),
                 expected=getattr(kind, "__name__", "a number or text"),
             )
-    for name, known in (("source", SOURCES), ("validation", VALIDATIONS)):
+    known_values = (("source", SOURCES), ("validation", VALIDATIONS), ("partition", PARTITIONS))
+    for name, known in known_values:
         if value[name] not in known:
             raise UserError(
                 f"unknown {name}", where=path, found=value[name], expected=", ".join(known)
@@ -171,7 +178,8 @@ def check_runs(runs: Sequence[Run], variants: Sequence[str]) -> None:
 
     Raises UserError on a run that stands twice or is missing, on runs of several sources, and,
     within a dataset, on another split, comparison, NMS, validation, count or set of metrics, or on
-    other features or text.
+    other features or text; and on another partition than the standard one, whose numbers the
+    paper does not print.
     """
     seen: dict[tuple[str, str, str, int], Run] = {}
     for run in runs:
@@ -184,6 +192,14 @@ def check_runs(runs: Sequence[Run], variants: Sequence[str]) -> None:
                 expected=f"it once, as in {seen[key].path}",
             )
         seen[key] = run
+        if run.partition != "standard":
+            raise UserError(
+                "run is of another partition than the paper's",
+                where=run.path,
+                found=run.partition,
+                expected="standard",
+                do="see mktn test-sets for the test sets of other partitions",
+            )
         if run.model not in BASELINES and run.variant not in variants:
             raise UserError(
                 "variant is not in the table",
@@ -191,13 +207,13 @@ def check_runs(runs: Sequence[Run], variants: Sequence[str]) -> None:
                 found=run.variant,
                 expected=", ".join(variants),
             )
-        _check_same(run, runs[0], ("source", "bootstraps"), "runs of one table")
+        check_same(run, runs[0], ("source", "bootstraps"), "runs of one table")
     baselines = {run.model for run in runs if run.model in BASELINES}
     for dataset in {run.dataset: None for run in runs}:
         of_dataset = [run for run in runs if run.dataset == dataset]
         for run in of_dataset:
             names = ("split", "comparison", "nms", "validation", "queries", "videos", *INPUTS)
-            _check_same(run, of_dataset[0], names, "runs of one dataset")
+            check_same(run, of_dataset[0], names, "runs of one dataset")
             if set(run.metrics) != set(of_dataset[0].metrics):
                 raise UserError(
                     "runs of one dataset differ in their metrics",
@@ -207,7 +223,8 @@ def check_runs(runs: Sequence[Run], variants: Sequence[str]) -> None:
         _check_complete(dataset, of_dataset, variants, baselines)
 
 
-def _check_same(run: Run, first: Run, names: Sequence[str], which: str) -> None:
+def check_same(run: Run, first: Run, names: Sequence[str], which: str) -> None:
+    """Raises UserError when a run differs from the first in one of the fields `names`."""
     for name in names:
         if getattr(run, name) != getattr(first, name):
             raise UserError(

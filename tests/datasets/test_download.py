@@ -306,3 +306,17 @@ def test_the_registry_names_the_shared_files(shared_data: Path, tmp_path: Path) 
     assert (tmp_path / "activitynet" / "labels" / "train_tsp_groundtruth.csv.gz").is_file()
     assert (tmp_path / "activitynet" / "cd_split" / "anet_test_ood.json.gz").is_file()
     assert not (tmp_path / "sources.lock").exists()
+
+
+def test_the_files_of_other_partitions_and_annotators_come_by_their_roles(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    registry = Path(__file__).parents[2] / "workflow" / "sources.tsv"
+    command = ("download", "--registry", str(registry), "--mirror", str(shared_data))
+    counts = {"activitynet": (3, 4, 5), "charades": (4, 4, 3)}
+    for dataset, expected in counts.items():
+        out = tmp_path / dataset
+        options = ("--dataset", dataset, "--roles", "splits,annotators", "--out", str(out))
+        assert main([*command, *options]) == 0
+        folders = ("cd_split", "cg_split", "human_reannotation")
+        assert tuple(len(list((out / name).iterdir())) for name in folders) == expected

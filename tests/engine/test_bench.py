@@ -10,6 +10,7 @@ from mktn.cli import main
 from mktn.engine import similarity_bench
 from mktn.engine.similarity_bench import SimilaritySettings
 
+PHASES = ("decode_only", "model_only", "end_to_end")
 SMALL = {
     **{"queries_per_video": [1, 3], "queries": 6, "repeats": 2, "frames": 8, "patches": 2},
     **{"dimension": 16, "word_dimension": 8, "sentence_dimension": 8, "width": 16, "heads": 2},
@@ -34,6 +35,17 @@ def test_every_mode_is_measured_in_both_phases(tmp_path: Path) -> None:
             "6" if row["queries_per_video"] == "1" else "2",
             "6",
         )
+
+
+def test_extraction_is_measured_end_to_end(tmp_path: Path) -> None:
+    """That it runs and adds up; its figure is that of a quiet machine."""
+    small = {"count": 2, "seconds_s": 3.0, "height": 64, "width": 96, "repeats": 1, "batch": 4}
+    (row,) = bench("extraction", {**small, "cases": ["balanced"]}, tmp_path / "e.csv")
+    assert row["clips"] == "10"  # 48 samples of 3 s: 5 clips in each of 2 videos
+    rates = [float(row[f"{phase}_clips_per_s"]) for phase in PHASES]
+    assert min(rates) > 0
+    share = rates[2] / min(rates[:2])
+    assert float(row["share_of_slower"]) == pytest.approx(share, rel=0.01)
 
 
 def test_the_memory_of_one_step_is_bounded() -> None:

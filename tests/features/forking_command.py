@@ -8,10 +8,10 @@ import json
 import os
 import sys
 
-import mktn.features.extract  # noqa: F401  (what takes long)
-from mktn.cli import main
+if __name__ == "__main__":  # a decoding process imports this file again, and needs none of it
+    import mktn.features.extract  # noqa: F401  (what takes long)
+    from mktn.cli import main
 
-if __name__ == "__main__":
     print("ready", flush=True)
     for line in sys.stdin:
         child = os.fork()
@@ -21,6 +21,8 @@ if __name__ == "__main__":
             status = 1
             try:
                 status = main(json.loads(line))
+            except SystemExit as stopped:
+                status = int(stopped.code or 0)
             finally:
                 os._exit(status)
         print(child, flush=True)

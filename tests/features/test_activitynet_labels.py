@@ -73,7 +73,13 @@ def test_a_sole_annotation_is_marked_and_knows_frequent_training_words(annotatio
 
 
 def test_test_queries_do_not_change_the_features(annotations: Path, tmp_path: Path) -> None:
-    columns = {"dataset": "activitynet", "pair_id": "x", "sentence": "y", "duration_s": 20.0}
+    columns = {
+        "dataset": "activitynet",
+        "split": "test",
+        "pair_id": "x",
+        "sentence": "y",
+        "duration_s": 20.0,
+    }
     pairs = pl.DataFrame([{**columns, "video_id": "v_both"}, {**columns, "video_id": "v_none"}])
     pairs.write_parquet(tmp_path / "pairs.parquet")
     settings = SimulateSettings(frames=8, dimension=32, patches=0, occurrences=2)
@@ -156,3 +162,21 @@ def test_a_sole_annotation_is_seen_as_one_annotator_sees_another(shared_data: Pa
     jittered = temporal_iou(moved, spans[:, :2])
     assert np.mean(overlaps) == pytest.approx(0.497, abs=0.001)
     assert jittered.mean() == pytest.approx(np.mean(overlaps), abs=0.02)
+
+
+@pytest.mark.parametrize("split", ["test_iid", "novel_word"])
+def test_queries_that_made_the_features_are_not_asked_in_another_partition(
+    annotations: Path, tmp_path: Path, split: str
+) -> None:
+    pairs, _ = read_pairs("activitynet", annotations)
+    renamed = pairs.with_columns(split=pl.lit(split))
+    renamed.write_parquet(tmp_path / "pairs.parquet")
+    with pytest.raises(UserError, match=f"also asked, found the split {split}"):
+        simulate(
+            "activitynet",
+            annotations,
+            tmp_path / "pairs.parquet",
+            tmp_path / "t.zarr",
+            SimulateSettings(frames=4, dimension=8, patches=0),
+        )
+    assert not (tmp_path / "t.zarr").exists()

@@ -87,12 +87,15 @@ def test_two_runs_give_the_same_bytes(name, source, tmp_path):
     assert described["labels"][0] == "activity:blink"
 
 
-def extract(source: Path, weights: Path, out: Path, name: str, part: int, parts: int) -> int:
+def extract(
+    source: Path, weights: Path, out: Path, name: str, part: int, parts: int, **settings: object
+) -> int:
+    told = {"batch": 2, "decode_workers": 0, **settings}
     return main([
         "extract-video", "--videos", str(source / "videos"),
         "--pairs", str(source / "pairs.parquet"), "--backbone", name,
         "--weights", str(weights), "--out", str(out / f"part-{part}.zarr"),
-        "--part", str(part), "--parts", str(parts), "--settings", '{"batch": 2}',
+        "--part", str(part), "--parts", str(parts), "--settings", json.dumps(told),
     ])  # fmt: skip
 
 
@@ -120,6 +123,69 @@ def test_extraction_records_bad_videos_and_goes_on(name, source, tmp_path, capsy
     whole = tmp_path / "whole"
     assert extract(source, weights, whole, name, 0, 1) == 0
     np.testing.assert_array_equal(FeatureStore(whole)["val0"].patches, store["val0"].patches)
+
+
+def test_how_many_processes_decode_is_not_seen_in_the_part(source, tmp_path):
+    weights = tmp_path / "w.safetensors"
+    assert pretrain(source, weights, "i3d", steps=1) == 0
+    for workers in (0, 2):
+        out = tmp_path / str(workers)
+        assert extract(source, weights, out, "i3d", 0, 1, decode_workers=workers) == 0
+    assert contents(tmp_path / "0") == contents(tmp_path / "2")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_a_part_says_what_its_numbers_came_from(source, tmp_path):
+    weights = tmp_path / "w.safetensors"
+    assert pretrain(source, weights, "c3d", steps=1) == 0
+    given = {"patch_grid": [1, 3], "dtype": "bfloat16"}
+    assert extract(source, weights, tmp_path / "parts", "c3d", 0, 1, **given) == 0
+    store = FeatureStore(tmp_path / "parts")
+    said = store.attributes
+    assert store["train0"].patches.shape == (3, 3, 16)
+    assert said["patches"] == [1, 3]
+    assert (said["weights_name"], said["dtype"]) == ("w.safetensors", "bfloat16")
+    assert said["frame_rate_policy"] == "the frame on the screen at k/fps"
+    assert (said["preprocessing"]["fps"], said["preprocessing"]["crop"]) == (8.0, 32)
+    assert said["code_sha256"]
+    assert extract(source, weights, tmp_path / "full", "c3d", 0, 1) == 0
+    full, half = FeatureStore(tmp_path / "full")["train0"], store["train0"]
+    np.testing.assert_allclose(half.features, full.features, rtol=0.1, atol=0.02)
+    assert not np.array_equal(half.features, full.features)
+    assert full.duration_s == 4.0
+
+
+def test_a_folder_where_no_video_can_be_used_is_one_line(source, tmp_path, capsys):
+    weights = tmp_path / "w.safetensors"
+    assert pretrain(source, weights, "c3d", steps=1) == 0
+    wrong = tmp_path / "wrong"
+    (wrong / "videos").mkdir(parents=True)
+    pl.read_parquet(source / "pairs.parquet").write_parquet(wrong / "pairs.parquet")
+    assert extract(wrong, weights, tmp_path / "parts", "c3d", 0, 1) == 2
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    assert "no video can be used" in line
+    assert "5 that fail, broken: no such file" in line
+    assert not (tmp_path / "parts" / "part-0.zarr").exists()
+    for path in (source / "videos").iterdir():  # the folder is mended: nothing of it was kept
+        (wrong / "videos" / path.name).symlink_to(path)
+    (wrong / "videos" / "val0.mkv").symlink_to(source / "videos" / "val1.mp4")
+    assert extract(wrong, weights, tmp_path / "parts", "c3d", 0, 1) == 0
+    store = FeatureStore(tmp_path / "parts")
+    assert store.video_ids == ["train0", "train1"]
+    assert store.errors["val0"] == "several files, keep one: val0.mkv, val0.mp4"
+
+
+def test_float16_needs_a_gpu(source, tmp_path, capsys):
+    weights = tmp_path / "w.safetensors"
+    assert pretrain(source, weights, "c3d", steps=1) == 0
+    given = {"device": "cpu", "dtype": "float16"}
+    assert extract(source, weights, tmp_path / "parts", "c3d", 0, 1, **given) == 2
+    assert "float16 needs a GPU" in capsys.readouterr().err
 
 
 def test_mistakes_are_one_line(source, tmp_path, capsys):

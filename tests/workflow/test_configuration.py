@@ -47,6 +47,24 @@ def test_the_schema_lists_the_variants_of_the_code() -> None:
         ({"variants": ["wo_cms"]}, r"variants\.0: value refused, found 'wo_cms', expected one of"),
         ({"per_dataset": {"charades": {"losses": {"q": 0}}}}, r"charades\.losses\.q: value refu"),
         ({"source": "simulated", "mirror": None}, "mirror: value refused"),
+        ({"pairs": {"partition": "ood"}}, r"pairs\.partition: .*expected one of standard, cd, cg"),
+        (
+            {"pairs": {"partition": "cd"}},
+            "(source: .*published annot|datasets.2: .*activitynet or)",
+        ),
+        (
+            {
+                "pairs": {"partition": "cg"},
+                "source": "simulated",
+                "mirror": "here",
+                "datasets": ["charades", "activitynet"],
+            },
+            r"datasets\.1: value refused, found 'activitynet', expected charades: simulated",
+        ),
+        (
+            {"per_dataset": {"charades": {"pairs": {"partition": "cd"}}}},
+            r"charades\.pairs\.partition: value refused, .*pairs\.partition is of all datasets",
+        ),
         ({"train": {"epochs": "many"}}, r"train\.epochs: .*found 'many', expected a whole number"),
     ],
 )

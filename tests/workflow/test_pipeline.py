@@ -55,7 +55,7 @@ def test_the_table_is_tidy_and_traced_to_its_predictions(finished: Path) -> None
     table = pl.read_csv(finished / "results" / "table3.csv")
     columns = (
         "model,variant,dataset,metric,n,iou,value,ci_low,ci_high,queries,seeds,reported,source,"
-        "difference,difference_low,difference_high"
+        "difference,difference_low,difference_high,features"
     )
     assert table.columns == columns.split(",")
     assert set(table["variant"]) == {"full", "wo_opm", "baseline"}
