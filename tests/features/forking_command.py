@@ -7,6 +7,7 @@ has ended, its status. So that twenty commands load torch once. Nothing is compu
 import json
 import os
 import sys
+import traceback
 
 if __name__ == "__main__":  # a decoding process imports this file again, and needs none of it
     import mktn.features.extract  # noqa: F401  (what takes long)
@@ -23,6 +24,8 @@ if __name__ == "__main__":  # a decoding process imports this file again, and ne
                 status = main(json.loads(line))
             except SystemExit as stopped:
                 status = int(stopped.code or 0)
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(status)
         print(child, flush=True)
