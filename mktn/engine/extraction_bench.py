@@ -23,7 +23,7 @@ import torch
 from mktn.seeds import named_rng, named_seed
 
 # name -> backbone and width: decoding and computing of the same order, then computing far slower
-CASES: Mapping[str, tuple[str, float]] = {"balanced": ("c3d", 8), "model-bound": ("c3d", 14)}
+CASES: Mapping[str, tuple[str, float]] = {"balanced": ("c3d", 5), "model-bound": ("c3d", 12)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ class ExtractionSettings:
 
     videos: str = ""
     cases: tuple[str, ...] = tuple(CASES)
-    count: int = 6
+    count: int = 10
     seconds_s: float = 20.0
     fps: int = 30
     height: int = 480
