@@ -26,20 +26,6 @@ JOINED = {
     "wanna": ("wan", "na"),
 }
 
-# Of lower-case ASCII text this is [a-z0-9]+(?:'[a-z]+)?; letters of other scripts count as well.
-TOKEN = re.compile(r"[^\W_]+(?:'[^\W\d_]+)?")
-ACCENTS = re.compile("[\u0300-\u036f]")
-APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019", "'"))
-CLITIC = re.compile(r"(.+?)(n't|'(?:s|ll|re|ve|d|m))")
-JOINED = {
-    "cannot": ("can", "not"),
-    "gimme": ("gim", "me"),
-    "gonna": ("gon", "na"),
-    "gotta": ("got", "ta"),
-    "lemme": ("lem", "me"),
-    "wanna": ("wan", "na"),
-}
-
 
 def tokens(sentence: str) -> list[str]:
     """The lower-case words and numbers of `sentence`, in order; no token is empty.
