@@ -50,11 +50,20 @@ class PartJournal:
         for path in (*self.store.rglob("*.partial"), *self.store.rglob("*.__lock")):
             path.unlink()  # killed while Zarr or tensorstore wrote a file beside its target
         if self.state is None:
-            for path in self.folder.iterdir():
-                if path.name != "lock":
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            self._clear()
             write_json(wanted, self.folder / "identity.json")
         self._tail.mkdir(exist_ok=True)
+
+    def restart(self, why: str) -> None:
+        """Forget all that was found: the part is made from its beginning."""
+        self.state, self.note = None, f"started again: {why}"
+        self._clear("identity.json")
+        self._tail.mkdir()
+
+    def _clear(self, *but: str) -> None:
+        for path in self.folder.iterdir():
+            if path.name not in ("lock", *but):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _found(self, wanted: dict[str, Any]) -> tuple[list[Record] | None, str]:
         found = _read_json(self.folder / "identity.json")
@@ -95,6 +104,12 @@ class PartJournal:
                 return
             yield json.loads(str(rows.pop("record"))), rows
 
+    def forget(self, first: int) -> None:
+        """Remove the records of the tail from number `first` on."""
+        for path in self._tail.iterdir():
+            if path.name >= _name(first):
+                path.unlink()
+
     def finish(self, target: Path) -> None:
         """Rename the whole store to `target`, in place of what stood there; the folder goes."""
         if target.exists():
@@ -102,8 +117,8 @@ class PartJournal:
                 self.store.rename(beside)
         else:
             self.store.rename(target)
-        self.close()
         shutil.rmtree(self.folder)
+        self.close()
 
     def close(self) -> None:
         """Let other processes have the folder."""

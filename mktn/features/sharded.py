@@ -1,7 +1,7 @@
 """Zarr arrays that grow together by whole shards."""
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import tensorstore
@@ -22,6 +22,7 @@ class ShardedArrays:
     come. Shards hold as many whole chunks as make `SHARD_BYTES` of all arrays together, so that
     all of them are on disk up to the same row. `count` rows have been taken. `resume_at`: how many
     of the rows that an earlier job has written are good; what came after them is written again.
+    Raises ValueError or KeyError where rows that it has written are not there.
     `on_written` is called each time that more rows are on disk.
     """
 
@@ -58,8 +59,8 @@ class ShardedArrays:
             array = group[name]
             assert isinstance(array, zarr.Array)
             self._arrays[name] = array
-            held = array[self.count - self._filled : self.count]
-            self._buffers[name][: self._filled] = np.asarray(held)
+            held = self._opened(name)[self.count - self._filled : self.count]
+            self._buffers[name][: self._filled] = held.read().result()
 
     def append(self, rows: Mapping[str, np.ndarray]) -> None:
         """Take rows (n, *shape) of every array; a full shard goes to the disk."""
@@ -82,19 +83,22 @@ class ShardedArrays:
         for name, array in self._arrays.items():
             array.resize((self.count, *array.shape[1:]))
             if self._filled:
-                # Zarr's own writing of many small chunks takes four times as long.
-                path = f"{self._folder / name}/"
-                spec = {
-                    "driver": "zarr3",
-                    "kvstore": {"driver": "file", "path": path},
-                    "store_data_equal_to_fill_value": True,  # what is absent then is lost, not 0
-                }
-                store = tensorstore.open(spec, write=True).result()
                 rows = self._buffers[name][: self._filled]
-                store[self.count - self._filled :].write(rows).result()
+                self._opened(name)[self.count - self._filled :].write(rows).result()
         self._filled = 0
         if self.on_written is not None:
             self.on_written(self.count)
+
+    def _opened(self, name: str) -> Any:
+        """As tensorstore has it: Zarr's own writing of chunks takes four times as long."""
+        spec = {
+            "driver": "zarr3",
+            "kvstore": {"driver": "file", "path": f"{self._folder / name}/"},
+            # What is absent is lost, and never zeros.
+            "store_data_equal_to_fill_value": True,
+            "fill_missing_data_reads": False,
+        }
+        return tensorstore.open(spec, read=True, write=True).result()
 
 
 def _create(

@@ -4,6 +4,7 @@ One shard of all arrays together is held in memory at most. A store is built bes
 renamed when its block succeeds; when the block fails an older store still stands.
 """
 
+import itertools
 import sys
 import types
 from collections.abc import Mapping
@@ -33,6 +34,8 @@ class PartWriter:
     shape, attributes and `identity` (what else the rows depend on: the videos, the settings) are
     the same, else it starts again. `done` are the videos that then need no work: leave them out,
     and append the others in the order of the first job. The finished part is the same to the byte.
+    stamps: video_id -> what else its rows depend on, as the file's size and time; from the first
+    video on whose stamp is another, all are made again.
     `note` is a line about it for the log. Raises UserError while another process writes the part.
     """
 
@@ -48,6 +51,7 @@ class PartWriter:
         *,
         resumable: Resumable = "no",
         identity: Mapping[str, Any] | None = None,
+        stamps: Mapping[str, str] | None = None,
     ) -> None:
         self.path = Path(path)
         self.part = part
@@ -55,6 +59,7 @@ class PartWriter:
         self.attributes = {**(attributes or {}), "format": FORMAT}
         self.resumable: Resumable = resumable
         self.identity = dict(identity or {})
+        self.stamps = dict(stamps or {})
         self.rows: dict[str, Row] = {"features": ((dimension,), "float16")}
         if patches:
             self.rows["patches"] = ((patches, patch_dimension), "float16")
@@ -85,19 +90,38 @@ class PartWriter:
                 "attributes": self.attributes,
             },
         )
-        self._folder, self.note = self._journal.store, self._journal.note
+        self._folder = self._journal.store
         try:
-            if self._journal.state is None:
-                self._open(None)
-            else:
-                self.manifest = self._journal.state
-                self._open(sum(record["rows"] for record in self.manifest))
-            for record, rows in self._journal.kept(len(self.manifest)):
-                self._take(record, rows)
+            self._go_on(self._journal)
         except BaseException:
             self._journal.close()
             raise
+        self.note = self._journal.note
         return self
+
+    def _go_on(self, journal: PartJournal) -> None:
+        """Take over what an interrupted job has left, as far as it still holds."""
+        found = journal.state
+        if found is not None:
+            self.manifest = list(itertools.takewhile(self._holds, found))
+            try:
+                rows = sum(record["rows"] for record in self.manifest)
+                self._open(rows)
+                journal.save_state(rows, self.manifest)
+            except (ValueError, KeyError):
+                journal.restart("what the interrupted job left is damaged")
+        if journal.state is None:
+            self.manifest = []
+            self._open(None)
+        elif found is not None and len(self.manifest) == len(found):
+            for record, rows_of in journal.kept(len(self.manifest)):
+                if not self._holds(record):
+                    break
+                self._take(record, rows_of)
+        journal.forget(len(self.manifest))
+
+    def _holds(self, record: Mapping[str, Any]) -> bool:
+        return bool(record.get("stamp", "") == self.stamps.get(record["video_id"], ""))
 
     def _open(self, resume_at: int | None) -> None:
         if resume_at is None:
@@ -123,7 +147,8 @@ class PartWriter:
         if error is None:
             try:
                 self.arrays.write()
-                frame = pl.DataFrame(self.manifest, schema=PART_SCHEMA, orient="row")
+                rows = [{key: record[key] for key in PART_SCHEMA} for record in self.manifest]
+                frame = pl.DataFrame(rows, schema=PART_SCHEMA, orient="row")
                 frame.write_parquet(self._folder / "manifest.parquet")
             except BaseException:
                 self._leave(*sys.exc_info())
@@ -178,6 +203,7 @@ class PartWriter:
     ) -> None:
         fields = (video_id, self.part, self.arrays.count, rows, status, error, float(duration_s))
         record = dict(zip(PART_SCHEMA, fields, strict=True))
+        record["stamp"] = self.stamps.get(video_id, "")
         if self._journal is not None and self.resumable == "videos":
             self._journal.keep(len(self.manifest), record, values)
         self._take(record, values)

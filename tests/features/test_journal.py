@@ -28,11 +28,19 @@ def rows_of(index):
     return features, rng.standard_normal((n, 4, 3)).astype(np.float16), span_s
 
 
-def write(path, resumable, attributes=ATTRIBUTES, stop_at=None, pause_s=0.0):
+def write(path, resumable, attributes=ATTRIBUTES, stop_at=None, pause_s=0.0, stamps=None):
     """Write the videos that are not done; gives the names of those it was asked for."""
     asked = []
     writer = PartWriter(
-        path, 0, 6, 4, 3, attributes=attributes, resumable=resumable, identity={"videos": "all"}
+        path,
+        0,
+        6,
+        4,
+        3,
+        attributes=attributes,
+        resumable=resumable,
+        identity={"videos": "all"},
+        stamps=stamps,
     )
     with writer:
         done = writer.done
@@ -150,3 +158,33 @@ def test_a_part_has_one_writer_at_a_time(tmp_path):
             pass
         writer.append("v0", *rows_of(0), duration_s=4.0)
     assert path.is_dir()
+
+
+def test_from_a_video_whose_file_has_changed_all_are_made_again(tmp_path, whole):
+    path = tmp_path / "part-0.zarr"
+    stamps = {f"v{index}": "as it was" for index in range(len(ROWS))}
+    for stop_at in (6, 12):
+        with pytest.raises(RuntimeError, match="stopped"):
+            write(path, "videos", stop_at=stop_at, stamps=stamps)
+    # v9 is whole on disk by now, v11 in the tail.
+    for changed in ("v11", "v9"):
+        stamps[changed] = "mended"
+        with pytest.raises(RuntimeError, match="stopped"):
+            write(path, "videos", stop_at=12, stamps=stamps)
+    stamps["v3"] = "mended"
+    asked, _ = write(path, "videos", stamps=stamps)
+    assert asked[0] == "v3"
+    assert contents(path) == whole
+
+
+def test_what_is_lost_of_an_interrupted_job_is_never_zeros(tmp_path, whole):
+    path = tmp_path / "part-0.zarr"
+    with pytest.raises(RuntimeError, match="stopped"):
+        write(path, "videos", stop_at=9)
+    store = tmp_path / ".part-0.zarr.resume" / "store" / "features" / "c"
+    shards = sorted((p for p in store.rglob("*") if p.is_file()), key=lambda p: int(p.parent.name))
+    shards[-1].unlink()
+    asked, note = write(path, "videos")
+    assert len(asked) == len(ROWS)
+    assert "damaged" in note
+    assert contents(path) == whole
