@@ -70,7 +70,9 @@ STEP_CODE = {
             "labelled_clips",
         )
     ],
-    "extract_video": [f"features/{name}.py" for name in (*CLIPS, *DECODING, "extract")],
+    "extract_video": [
+        f"features/{name}.py" for name in (*CLIPS, *DECODING, "extract", "pairs_file")
+    ],
     "import_features": [
         f"features/{name}.py"
         for name in (

@@ -17,7 +17,7 @@ rule diagnose:
         "../envs/mktn.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=12000 if SOURCE == "simulated" else 3000,
+        mem_mb=12000 if SOURCE != "synthetic" else 3000,
         runtime=120,
     params:
         run=subpath(output.diagnoses, parent=True),

@@ -19,7 +19,7 @@ rule evaluate:
         "../envs/mktn.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=10000 if SOURCE == "simulated" else 3000,
+        mem_mb=10000 if SOURCE != "synthetic" else 3000,
         runtime=60,
     params:
         run=subpath(output.metrics, parent=True),

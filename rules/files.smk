@@ -65,9 +65,13 @@ def extraction_inputs(wildcards):
             "weights": weights,
             "recipe": weights.replace(".safetensors", ".json"),
         }
-    return {
+    inputs = {
         key: published_path(wildcards.dataset, key) for key in ("videos", "weights")
     }
+    recipe = Path(inputs["weights"]).with_suffix(".json")
+    if recipe.is_file():  # it overrides the published preprocessing
+        inputs["recipe"] = str(recipe)
+    return inputs
 
 
 def import_inputs(wildcards):

@@ -23,7 +23,7 @@ for variant in (*VARIANTS, *BLIND):
             "../envs/mktn.yaml"
         threads: config["threads"]
         resources:
-            mem_mb=10000 if SOURCE == "simulated" else 3000,
+            mem_mb=10000 if SOURCE != "synthetic" else 3000,
             runtime=240,
         params:
             run=subpath(output.model, parent=True),

@@ -89,6 +89,7 @@ def measure(
     from mktn.features.inference import Inference
     from mktn.features.preprocessing import Preprocessing
     from mktn.features.recipes import published_recipe
+    from mktn.features.video import duration_s
     from mktn.features.video_files import VideoReader, find_videos
 
     name, width = CASES[case]
@@ -99,6 +100,7 @@ def measure(
     device = torch.device(settings.device)
     inference = Inference(backbone, recipe, device, "float32", settings.batch)
     files = find_videos(folder, video_ids)
+    annotated_s = {name: duration_s(path) for name, (path,) in zip(video_ids, files, strict=True)}
 
     def decode_only() -> int:
         events = decode(VideoReader(recipe), files, settings.batch, settings.decode_workers, 60.0)
@@ -122,7 +124,15 @@ def measure(
         )  # fmt: skip
         with contextlib.redirect_stdout(None):
             return extract_part(
-                folder, video_ids, backbone, description, "random", out / "part-0.zarr", 0, told
+                folder,
+                annotated_s,
+                backbone,
+                description,
+                "random",
+                out / "part-0.zarr",
+                0,
+                1,
+                told,
             )[0]
 
     model_only(1)

@@ -10,13 +10,12 @@ import dataclasses
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
 import av
-import polars as pl
 import torch
 from tqdm import tqdm
 
@@ -26,10 +25,11 @@ from mktn.errors import UserError
 from mktn.features.backbones import BACKBONES, BackboneDescription, load
 from mktn.features.decoding import decode
 from mktn.features.inference import DType, Extracted, Inference, extracted
+from mktn.features.pairs_file import durations_s, read_pairs_file
 from mktn.features.sharded import Compressor
 from mktn.features.video import FRAME_RATE_POLICY
 from mktn.features.video_backbone import VideoBackbone
-from mktn.features.video_files import VideoReader, find_videos
+from mktn.features.video_files import VideoReader, find_videos, other_cut, stamp
 from mktn.features.writers import PartWriter
 from mktn.provenance import code_sha256
 
@@ -74,7 +74,7 @@ class ExtractSettings:
             raise ValueError(f"patch_grid {self.patch_grid}: expected rows and columns")
 
 
-def part_of(video_ids: list[str], part: int, parts: int) -> list[str]:
+def part_of(video_ids: Iterable[str], part: int, parts: int) -> list[str]:
     """The videos of one part: sorted ids, dealt in turn."""
     return sorted(set(video_ids))[part::parts]
 
@@ -106,18 +106,23 @@ def attributes_of(
 
 def extract_part(
     videos: Path,
-    video_ids: list[str],
+    annotated_s: Mapping[str, float],
     backbone: VideoBackbone,
     description: BackboneDescription,
     weights: str,
     out: Path,
     part: int,
+    parts: int,
     settings: ExtractSettings,
 ) -> tuple[int, dict[str, str]]:
-    """Write one part: (its clips, video_id -> why it was left out).
+    """Write part `part` of `parts`: (its clips, video_id -> why it was left out).
 
-    weights: the name of their file. Raises UserError when no video of the part can be used.
+    annotated_s: the durations of all videos of the pairs, seconds. weights: their file's name.
+    Raises UserError when no video can be used: where none of the pairs' is in the folder, or all
+    of the only part fail.
     """
+    video_ids = part_of(annotated_s, part, parts)
+    files = find_videos(videos, video_ids)
     torch.set_num_threads(settings.threads)
     device = _device(settings.device)
     recipe = description.preprocessing
@@ -128,6 +133,7 @@ def extract_part(
         settings.compressor, attributes_of(description, weights, settings), resumable="videos",
         identity={"videos": video_ids, "batch": settings.batch, "threads": settings.threads,
                   "device": device.type},
+        stamps=dict(zip(video_ids, map(stamp, files), strict=True)),
     )  # fmt: skip
     clips, began = 0, time.perf_counter()
     with writer, contextlib.ExitStack() as stack:
@@ -147,6 +153,9 @@ def extract_part(
         )
         for number, found in extracted(events, inference):
             video_id = todo[number]
+            if not found.error:
+                cut = other_cut(found.duration_s, annotated_s[video_id])
+                found = dataclasses.replace(found, error=cut)
             if found.note:
                 print(f"note on {video_id}: {found.note}", flush=True)
             if found.error and held is not None:
@@ -155,13 +164,17 @@ def extract_part(
                 for name, value in [*(held or []), (video_id, found)]:
                     _record(writer, name, value)
                 held = None
-            clips += len(found.features)
+            clips += 0 if found.error else len(found.features)
             bar.update()
             if bar.disable and ((number + 1) % settings.log_every == 0 or number + 1 == len(todo)):
                 ms = 1e3 * (time.perf_counter() - began) / max(clips, 1)
                 print(f"{number + 1}/{len(todo)} videos  {clips} clips  {ms:.1f} ms a clip",
                       flush=True)  # fmt: skip
-        if held:
+        if held and parts > 1 and any(find_videos(videos, annotated_s)):
+            # Other parts have what this one lacks.
+            for name, value in held:
+                _record(writer, name, value)
+        elif held:
             raise UserError(
                 "no video can be used", where=videos,
                 found=f"{len(held)} that fail, {held[0][0]}: {held[0][1].error}",
@@ -204,11 +217,13 @@ def _ended_by_sigterm() -> Iterator[None]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Inputs and outputs of `mktn extract-video`."""
-    parser.add_argument("--videos", type=Path, required=True, help="folder of VIDEO.mp4")
+    parser.add_argument(
+        "--videos", type=Path, required=True, help="folder of VIDEO.mp4, .mkv, ..."
+    )
     parser.add_argument("--pairs", type=Path, required=True, help="pairs.parquet: which videos")
     parser.add_argument("--backbone", choices=BACKBONES, required=True)
     parser.add_argument(
-        "--weights", type=Path, required=True, help=".safetensors, with its .json beside it"
+        "--weights", type=Path, required=True, help="published torch file, or our .safetensors"
     )
     parser.add_argument("--out", type=Path, required=True, help="part-{k}.zarr")
     parser.add_argument("--part", type=int, required=True, help="k, from 0")
@@ -231,13 +246,13 @@ def run(arguments: argparse.Namespace) -> None:
     rows_columns = settings.patch_grid
     grid = (rows_columns[0], rows_columns[1]) if rows_columns else None
     backbone, description = load(arguments.weights, arguments.backbone, grid)
-    listed = pl.read_parquet(arguments.pairs, columns=["video_id"])["video_id"].to_list()
-    video_ids = part_of(listed, arguments.part, arguments.parts)
+    annotated_s = durations_s(read_pairs_file(arguments.pairs, ["video_id", "duration_s"]))
+    video_ids = part_of(annotated_s, arguments.part, arguments.parts)
     print(f"torch {torch.__version__}, av {av.__version__}", flush=True)
     with _ended_by_sigterm():
         clips, errors = extract_part(
-            arguments.videos, video_ids, backbone, description, arguments.weights.name,
-            arguments.out, arguments.part, settings,
+            arguments.videos, annotated_s, backbone, description, arguments.weights.name,
+            arguments.out, arguments.part, arguments.parts, settings,
         )  # fmt: skip
     for video_id, error in errors.items():
         print(f"left out {video_id}: {error}")

@@ -26,3 +26,9 @@ def read_videos(path: str | Path) -> list[tuple[str, float]]:
     """(video_id, duration_s) of each video of the pairs, in their order; reads no text."""
     frame = read_pairs_file(path, ["video_id", "duration_s"])
     return list(frame.unique("video_id", keep="first", maintain_order=True).iter_rows())
+
+
+def durations_s(pairs: pl.DataFrame) -> dict[str, float]:
+    """video_id -> duration_s, sorted by id: the time axis that the annotations use."""
+    longest = pairs.group_by("video_id").agg(pl.col("duration_s").max()).sort("video_id")
+    return dict(longest.iter_rows())

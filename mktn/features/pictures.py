@@ -200,8 +200,12 @@ def _timed(container: Any, stream: Any, seen: Decoded) -> Iterator[Picture]:
 
 def _announced_s(container: Any, stream: Any) -> float:
     """Where the stream ends by the file's own word; 0 where it says nothing."""
+    counted_s = 0.0
+    if container.format.name == "avi" and stream.frames:
+        # Of a cut file only the header says how much there was; a tick is a frame.
+        counted_s = float(stream.frames * stream.time_base)
     if stream.duration:
-        return float(stream.duration * stream.time_base)
+        return max(float(stream.duration * stream.time_base), counted_s)
     # Matroska says it in a tag of the stream; for a whole file sound may be what lasts longest.
     tag = re.fullmatch(r"(\d+):(\d+):(\d+\.\d+)", stream.metadata.get("DURATION", ""))
     if tag:

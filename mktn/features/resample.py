@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from mktn.config import fill, read_settings
 from mktn.errors import UserError
+from mktn.features.pairs_file import durations_s
 from mktn.features.store import FeatureStore
 from mktn.features.writers import Compressor, ResampledWriter
 
@@ -52,12 +53,6 @@ def overlap_mean(
     weights = overlap_weights(span_s, duration_s, frames)
     flat = features.reshape(len(features), -1).astype(np.float32)
     return (weights @ flat).reshape(frames, *features.shape[1:])
-
-
-def durations_s(pairs: pl.DataFrame) -> dict[str, float]:
-    """video_id -> duration_s, sorted by id: the time axis that the annotations use."""
-    longest = pairs.group_by("video_id").agg(pl.col("duration_s").max()).sort("video_id")
-    return dict(longest.iter_rows())
 
 
 def resample(

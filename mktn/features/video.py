@@ -88,9 +88,9 @@ def read_clips(
     is decoded. Raises VideoError.
     """
     held: list[np.ndarray] = []
-    first, video_s, waiting = 0, 0.0, None
-    for _, rgb, end_s in sample_frames(path, fps, resize, seen):
-        video_s = end_s
+    first, waiting = 0, None
+    seen = seen or Decoded()
+    for _, rgb, _ in sample_frames(path, fps, resize, seen):
         if waiting is not None:
             yield waiting  # a sample after it: the video goes on
             waiting = None
@@ -99,10 +99,10 @@ def read_clips(
             waiting = Clip(np.stack(held), first / fps, (first + clip) / fps)
             held, first = held[stride:], first + stride
     if waiting is not None:
-        yield dataclasses.replace(waiting, end_s=min(waiting.end_s, video_s))
+        yield dataclasses.replace(waiting, end_s=min(waiting.end_s, seen.duration_s))
     elif first == 0:
         padded = held + [held[-1]] * (clip - len(held))
-        yield Clip(np.stack(padded), 0.0, video_s)
+        yield Clip(np.stack(padded), 0.0, seen.duration_s)
 
 
 def duration_s(path: str | Path) -> float:

@@ -180,6 +180,37 @@ def test_a_folder_where_no_video_can_be_used_is_one_line(source, tmp_path, capsy
     assert store.errors["val0"] == "several files, keep one: val0.mkv, val0.mp4"
 
 
+def test_a_part_without_videos_does_not_stop_the_others(source, tmp_path):
+    weights = tmp_path / "w.safetensors"
+    assert pretrain(source, weights, "c3d", steps=1) == 0
+    few = tmp_path / "few"
+    (few / "videos").mkdir(parents=True)
+    pl.read_parquet(source / "pairs.parquet").write_parquet(few / "pairs.parquet")
+    (few / "videos" / "train0.mp4").symlink_to(source / "videos" / "train0.mp4")
+    for part in (0, 1):  # broken, train0, val0 and missing, train1
+        assert extract(few, weights, tmp_path / "parts", "c3d", part, 2) == 0
+    store = FeatureStore(tmp_path / "parts")
+    assert store.video_ids == ["train0"]
+    assert store.errors == dict.fromkeys(("broken", "val0", "missing", "train1"), "no such file")
+
+
+def test_a_video_that_is_not_what_was_annotated_is_left_out(source, tmp_path):
+    weights = tmp_path / "w.safetensors"
+    assert pretrain(source, weights, "c3d", steps=1) == 0
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    (cut / "videos").symlink_to(source / "videos")
+    pairs = pl.DataFrame(
+        {"video_id": ["train0", "train1", "val0"], "duration_s": [40.0, 4.9, 2.0]}
+    )
+    pairs.write_parquet(cut / "pairs.parquet")
+    assert extract(cut, weights, tmp_path / "parts", "c3d", 0, 1) == 0
+    store = FeatureStore(tmp_path / "parts")
+    assert store.video_ids == ["train1"]
+    assert store.errors["train0"] == "another cut: 4.00 s where 40.00 s were annotated"
+    assert store.errors["val0"] == "another cut: 4.00 s where 2.00 s were annotated"
+
+
 def test_float16_needs_a_gpu(source, tmp_path, capsys):
     weights = tmp_path / "w.safetensors"
     assert pretrain(source, weights, "c3d", steps=1) == 0

@@ -35,7 +35,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         frames = [np.roll(rgb, len(name), 0) for rgb in numbered_frames(count)]
         write_frames(folder / "videos" / f"{name}.mp4", frames, options={"preset": "ultrafast"})
     write_sound(folder / "videos" / "d.mp4")
-    pl.DataFrame({"video_id": [*FRAMES, "d"]}).write_parquet(folder / "pairs.parquet")
+    seconds = [*(count / 8 for count in FRAMES.values()), 1.0]
+    pairs = pl.DataFrame({"video_id": [*FRAMES, "d"], "duration_s": seconds})
+    pairs.write_parquet(folder / "pairs.parquet")
     for name, width in (("c3d", 2), ("i3d", 0.0625)):
         torch.manual_seed(0)
         recipe = Preprocessing(fps=8.0, resize=(40,), crop=32)

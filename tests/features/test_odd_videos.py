@@ -148,7 +148,7 @@ def first_frame_damaged(path: Path) -> None:
 BAD = {
     "cut short: 2.38 s of the 5.00 s": cut_matroska,
     "cut short: 2.62 s of the 5.25 s": cut_flash,
-    "cut short: 1.50 s of the 4.00 s": cut_avi,
+    "cut short: 1.50 s of the 5.00 s": cut_avi,
     "does not decode": without_index,
     "damaged: 20 of 60 packets": badly_damaged,
     "no frame decodes": first_frame_damaged,
