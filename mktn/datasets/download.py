@@ -21,8 +21,9 @@ from mktn.datasets.registry import (
     read_registry,
     select,
 )
-from mktn.datasets.source_lock import SourceLock, alone
+from mktn.datasets.source_lock import SourceLock
 from mktn.errors import UserError
+from mktn.files import locked
 
 SHOWN = 3  # files whose failures are told in full
 
@@ -107,7 +108,7 @@ def download(
     staging.mkdir(parents=True, exist_ok=True)
     moves: list[tuple[SourceFile, Path, Path]] = []
     failures: list[tuple[SourceFile, str]] = []
-    with alone(staging, wait=False) as held:
+    with locked(staging, wait=False) as held:
         if not held:
             raise UserError(
                 "another download writes there",

@@ -1,17 +1,12 @@
 """`sources.lock`: what a file without a known checksum was when it was first used."""
 
-import contextlib
 import dataclasses
 import datetime
-import errno
-import fcntl
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from mktn.errors import UserError
-from mktn.files import write_json
+from mktn.files import locked, write_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +30,7 @@ class SourceLock:
         """Write down the first content of `name`, beside what other runs have written."""
         date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with alone(self.path.parent):
+        with locked(self.path.parent):
             self.entries = self._read() | {name: Locked(sha256, count, url, date)}
             content = {key: dataclasses.asdict(self.entries[key]) for key in sorted(self.entries)}
             write_json(content, self.path)
@@ -54,25 +49,3 @@ class SourceLock:
                 expected="name: {sha256, bytes, url, date}",
                 do="mend it, or remove it to trust the files once more",
             ) from error
-
-
-@contextlib.contextmanager
-def alone(folder: Path, wait: bool = True) -> Iterator[bool]:
-    """Hold `folder` against other processes; yields whether it is held (always, where waited).
-
-    A killed process holds nothing. Where the file system cannot lock, it counts as held.
-    """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            held = True
-        except BlockingIOError:
-            held = False
-        except OSError as error:
-            if error.errno not in (errno.EBADF, errno.ENOLCK, errno.ENOTSUP):
-                raise
-            held = True
-        yield held
-    finally:
-        os.close(descriptor)
