@@ -7,8 +7,8 @@ killed at any moment leaves whole files.
 """
 
 import contextlib
-import fcntl
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from mktn.errors import UserError
-from mktn.files import write_json, write_text, written_beside
+from mktn.files import lock, write_json, write_text, written_beside
 
 Record = dict[str, Any]  # a row of the manifest
 
@@ -36,15 +36,13 @@ class PartJournal:
         self.store = self.folder / "store"
         self._tail = self.folder / "tail"
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.folder / "lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
+        held = lock(self.folder / "lock", wait=False)
+        if held is None:
             raise UserError(
                 "another process is writing this part", where=target,
                 do="wait for it, or end it and run this again",
-            ) from error  # fmt: skip
+            )  # fmt: skip
+        self._lock: int | None = held
         wanted = json.loads(json.dumps(identity))
         self.state, self.note = self._found(wanted)
         for path in (*self.store.rglob("*.partial"), *self.store.rglob("*.__lock")):
@@ -122,7 +120,9 @@ class PartJournal:
 
     def close(self) -> None:
         """Let other processes have the folder."""
-        self._lock.close()
+        if self._lock is not None:
+            os.close(self._lock)
+        self._lock = None
 
 
 def _end(record: Record) -> int:
