@@ -9,8 +9,16 @@ CLIPS = [
     *("backbones", "published_weights", "recipes"),
 ]
 DECODING = ["video_files", "decoding", "decode_worker", "inference"]
+READERS = [
+    f"datasets/{name}.py"
+    for name in (
+        *("__init__", "annotations", "partitions", "sentences"),
+        *("activitynet", "charades", "tacos"),
+    )
+]
 LOADING = [
     "datasets/sentences.py",
+    "features/pairs_file.py",
     "grouping/batch.py",
     "grouping/loader.py",
     *(f"features/{name}.py" for name in ("store", "zarr_group", "reader")),
@@ -31,17 +39,8 @@ STEP_CODE = {
             "source_lock",
         )
     ],
-    "pairs": [
-        f"datasets/{name}.py"
-        for name in (
-            *("__init__", "pairs", "annotations", "partitions", "sentences"),
-            *("activitynet", "charades", "tacos"),
-        )
-    ],
-    "reannotations": [
-        f"datasets/{name}.py"
-        for name in ("__init__", "reannotations", "annotations", "sentences")
-    ],
+    "pairs": ["datasets/pairs.py", *READERS],
+    "reannotations": ["datasets/reannotations.py", *READERS],
     "simulate": [
         *(
             f"features/{name}.py"
@@ -52,13 +51,11 @@ STEP_CODE = {
                 "action_labels",
                 "activitynet_labels",
                 "tacos_labels",
+                "pairs_file",
                 *STORES,
             )
         ),
-        *(
-            f"datasets/{name}.py"
-            for name in ("annotations", "activitynet", "tacos", "sentences")
-        ),
+        *READERS,
     ],
     "pretrain": [
         f"features/{name}.py"
@@ -88,7 +85,7 @@ STEP_CODE = {
             "resample",
         )
     ],
-    "resample": [f"features/{name}.py" for name in ("resample", *STORES)],
+    "resample": [f"features/{name}.py" for name in ("resample", "pairs_file", *STORES)],
     "extract_text": [
         "datasets/sentences.py",
         *(
@@ -96,6 +93,7 @@ STEP_CODE = {
             for name in (
                 "text",
                 "text_store",
+                "pairs_file",
                 "word_vectors",
                 "known_words",
                 "glove",
@@ -112,8 +110,12 @@ STEP_CODE = {
         "grouping/relations.py",
         "datasets/sentences.py",
         "features/text_store.py",
+        "features/pairs_file.py",
     ],
-    "group": ["grouping/groups.py"],
+    "group": [
+        "grouping/groups.py",
+        *(f"features/{name}.py" for name in ("pairs_file", "store", "zarr_group")),
+    ],
     "train": [
         *LOADING,
         "losses.py",
@@ -129,11 +131,11 @@ STEP_CODE = {
         *(f"engine/{name}.py" for name in ("evaluate", "metrics", "predict", "decode")),
     ],
     "evaluate_baseline": [
-        "grouping/loader.py",
+        *LOADING,
         "features/origin.py",
         *(f"engine/{name}.py" for name in ("evaluate", "metrics", "baselines")),
     ],
-    "rescore": ["engine/rescore.py", "engine/metrics.py"],
+    "rescore": ["engine/rescore.py", "engine/metrics.py", "features/pairs_file.py"],
     "diagnose": [
         *LOADING,
         *(
@@ -170,7 +172,11 @@ STEP_CODE = {
     ],
     "tables_page": ["report/page.py"],
     "test_sets": [
-        f"report/{name}.py" for name in ("test_sets", "layouts", "results", "markdown")
+        *(
+            f"report/{name}.py"
+            for name in ("test_sets", "layouts", "results", "markdown")
+        ),
+        "engine/rescore.py",
     ],
 }
 

@@ -18,7 +18,7 @@ from mktn.errors import UserError
 from mktn.features.pairs_file import read_pairs_file, read_table_of
 from mktn.features.reader import FeatureReader
 from mktn.features.store import ResampledStore
-from mktn.features.text import TextStore
+from mktn.features.text_store import TextStore
 from mktn.grouping.batch import PairBatch
 from mktn.seeds import named_rng
 

@@ -1,0 +1,88 @@
+"""The code that a rule names is the code that its command runs."""
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+import mktn
+from mktn.cli import COMMANDS
+
+PACKAGE = Path(mktn.__file__).parent
+RULES = PACKAGE.parent / "rules" / "code.smk"
+# What no number depends on, or is checked when it is read.
+COMMON = {"config.py", "errors.py", "files.py", "seeds.py", "provenance.py"}
+# step -> command, where they differ
+OTHER = {
+    "evaluate_baseline": "evaluate",
+    "table": "tables",
+    "tables_page": "page",
+}
+# step -> what its module imports and its numbers do not come from
+UNUSED = {
+    "download": {"datasets/progress.py", "datasets/sentences.py"},
+    "evaluate": {"engine/baselines.py", "engine/criterion.py", "losses.py"},
+    "evaluate_baseline": {
+        *(f"engine/{name}.py" for name in ("checkpoint", "criterion", "decode", "predict")),
+        "losses.py",
+    },
+    "diagnose": {"engine/baselines.py", "engine/criterion.py", "losses.py", "features/origin.py"},
+}
+# Steps that read annotations; others have a name from a package that holds the readers.
+READING = {"pairs", "reannotations", "simulate"}
+
+
+def step_code() -> dict[str, list[str]]:
+    text = RULES.read_text().replace("from mktn.provenance import code_sha256", "")
+    scope: dict[str, dict[str, list[str]]] = {}
+    exec(text, scope)
+    return scope["STEP_CODE"]
+
+
+def imported(file: Path) -> set[Path]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        names: list[str] = []
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mktn"):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [n if source(n) else str(node.module) for n in names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names if alias.name.startswith("mktn")]
+        found |= {path for name in names if (path := source(name))}
+    return found
+
+
+def source(name: str) -> Path | None:
+    path = PACKAGE.parent / Path(*name.split("."))
+    forms = (path.with_suffix(".py"), path / "__init__.py")
+    return next((form for form in forms if form.is_file()), None)
+
+
+def closure(file: Path) -> set[str]:
+    seen: set[Path] = set()
+    left = [file]
+    while left:
+        path = left.pop()
+        if path not in seen:
+            seen.add(path)
+            left += imported(path)
+    return {path.relative_to(PACKAGE).as_posix() for path in seen} - {"__init__.py"}
+
+
+@pytest.mark.parametrize("step", [s for s in step_code() if s not in ("table", "diagnostics")])
+def test_a_rule_names_all_that_its_command_imports(step: str) -> None:
+    listed: set[str] = set()
+    for name in step_code()[step]:
+        path = PACKAGE / name
+        files = path.rglob("*.py") if path.is_dir() else [path]
+        listed |= {file.relative_to(PACKAGE).as_posix() for file in files}
+    command = OTHER.get(step, step.replace("_", "-"))
+    module = importlib.import_module(COMMANDS[command][0])
+    runs = closure(Path(str(module.__file__))) - COMMON - UNUSED.get(step, set())
+    if step not in READING:
+        runs = {name for name in runs if not re.match(r"datasets/(?!sentences|synth)", name)}
+    if step.startswith(("table", "test_sets", "diagnostics")):
+        runs = {name for name in runs if name.startswith("report/")}
+    assert runs <= listed, sorted(runs - listed)
