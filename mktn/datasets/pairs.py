@@ -11,6 +11,7 @@ import polars as pl
 from mktn.config import fill, read_settings
 from mktn.datasets import DATASETS, PARTITIONS, TEST_SETS, read_table
 from mktn.datasets.sentences import normalised
+from mktn.errors import UserError
 from mktn.files import written_beside
 
 
@@ -45,6 +46,11 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.dataset == "activitynet":
         options["validation"] = settings.validation
     if settings.partition != "standard":
+        if arguments.dataset == "tacos":
+            raise UserError(
+                "TACoS has one partition", where="settings.partition", found=settings.partition,
+                expected="standard",
+            )  # fmt: skip
         options["partition"] = settings.partition
     table = read_table(arguments.dataset, arguments.annotations, **options)
     pairs, rejected = table.frames()
