@@ -7,7 +7,7 @@ from typing import NoReturn
 from mktn.errors import UserError
 from mktn.features.clip_times import TOLERANCE, ClipTimes, read_frame_rates, refuse_wrong_rate
 from mktn.features.feature_source import FeatureSource
-from mktn.features.published import ImportSettings
+from mktn.features.import_settings import ImportSettings
 from mktn.features.stored_features import FeatureError, Missing
 
 
@@ -88,7 +88,7 @@ def clip_times(
         raise UserError(
             "frames a second at which the clips were taken", where="settings.fps", found=both,
             expected="fps, or --fps-table for videos of different rates",
-            do="for a file whose rate is not known set fit: duration",
+            do="leave the other out, or for a rate that is not known set fit: duration",
         )  # fmt: skip
     if settings.fps is not None:
         return dict.fromkeys(durations, ClipTimes(settings.clip, settings.stride, settings.fps))
