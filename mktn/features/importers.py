@@ -21,7 +21,7 @@ from mktn.config import read_settings
 from mktn.errors import UserError
 from mktn.features.clip_times import ClipTimes, even_spans_s
 from mktn.features.feature_source import FeatureSource
-from mktn.features.import_checks import clip_times, look
+from mktn.features.import_checks import clip_times, look, refuse_part_of_nothing
 from mktn.features.import_settings import EXAMPLE, SETTINGS, ImportSettings
 from mktn.features.pairs_file import read_pairs_file
 from mktn.features.published import PRESETS, import_settings
@@ -85,11 +85,13 @@ def import_part(
 ) -> dict[str, str]:
     """Write one part of the videos in `durations` (sorted by id); video_id -> why it is left out.
 
-    Raises UserError as `look` and `clip_times` do, and while another process writes the part.
+    Raises UserError as `look` and `clip_times` do, when all that the file has of the part is
+    unusable, and while another process writes the part.
     """
     times = clip_times(settings, durations, table)
     found = look(source, durations, times)
     video_ids = list(durations)[part::parts]
+    refuse_part_of_nothing(source, video_ids, found)
     sha256 = source.sha256(durations)
     attributes = attributes_of(source, settings, sha256, found.dtypes, table.name if table else "")
     videos = {name: [durations[name], str(times.get(name, ""))] for name in video_ids}
@@ -121,6 +123,12 @@ def import_part(
         more = ", ..." if len(found.missing) > SHOWN else ""
         where = "folder" if source.folder else "file"
         print(f"{len(found.missing)} of {len(durations)} videos not in the {where}: {names}{more}")
+        there = len(durations) - len(found.missing)
+        if 2 * there < len(durations):
+            print(
+                f"warning: only {there} of {len(durations)} videos of the pairs are in the "
+                f"{where}; is it the file of this dataset, and are name and strip right?"
+            )
     return left_out
 
 
