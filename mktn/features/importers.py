@@ -68,7 +68,7 @@ def attributes_of(
         "key": settings.key,
         "listing_sha256" if source.folder else "file_sha256": sha256,
         "dtype": ", ".join(dtypes),
-        "preset": settings.preset,
+        "preset": settings.preset or "none",
         "read_in": settings.read_in,
         "unverified": list(settings.unverified),
     }

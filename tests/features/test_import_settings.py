@@ -56,7 +56,7 @@ def test_preset_none_drops_an_inherited_preset(tmp_path: Path) -> None:
     np.save(path, features(10))
     given = {"backbone": "i3d", "dimension": 4, "preset": "none", **CLIPS}
     said = imported(path, {"v_a": 11.0}, tmp_path / "s", given).attributes
-    assert (said["backbone"], said["preset"], said["read_in"]) == ("i3d", "", "")
+    assert (said["backbone"], said["preset"], said["read_in"]) == ("i3d", "none", "")
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,7 @@ def test_an_imported_store_is_described_as_an_extracted_one_is(tmp_path, info: I
     np.savez(tmp_path / "v_a.npz", features(10))
     clips = {"clip": 16, "stride": 8, "fps": 8.0, "weights": "Kinetics", "key": "arr_0"}
     store = imported(tmp_path / "v_a.npz", {"v_a": 11.0, "v_b": 9.0}, tmp_path / "s", clips)
+    info.capsys.readouterr()
     lines = info.lines(tmp_path / "s")
     assert lines["weights"] == "Kinetics, sha256 unknown"
     code = store.attributes["code_sha256"]
