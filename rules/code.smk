@@ -80,6 +80,7 @@ STEP_CODE = {
             "feature_files",
             "stored_features",
             "published",
+            "import_settings",
             "clip_times",
             "pairs_file",
             "resample",

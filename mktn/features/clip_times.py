@@ -123,14 +123,20 @@ def read_frame_rates(path: Path, column: str) -> dict[str, tuple[float, float | 
     `filename` without its suffix), the fps in `column` and perhaps `duration_s`. Raises UserError
     on a table without them, a video in two rows with different rates, or a rate that is none.
     """
+    names = ("video_id", "video", "video-name", "filename")
     try:
-        parquet = path.suffix == ".parquet"
-        table = pl.read_parquet(path) if parquet else pl.read_csv(path, infer_schema_length=None)
+        # Read as numbers, ids of digits would lose their leading zeros.
+        table = (
+            pl.read_parquet(path)
+            if path.suffix == ".parquet"
+            else pl.read_csv(
+                path, infer_schema_length=None, schema_overrides=dict.fromkeys(names, pl.String)
+            )
+        )
     except (OSError, pl.exceptions.PolarsError) as error:
         raise UserError(
             "table of frame rates cannot be read", where=path, found=error, expected="csv, Parquet"
         ) from error
-    names = ("video_id", "video", "video-name", "filename")
     name = next((name for name in names if name in table.columns), None)
     if name is None or column not in table.columns:
         raise UserError(
@@ -141,7 +147,15 @@ def read_frame_rates(path: Path, column: str) -> dict[str, tuple[float, float | 
     if name == "filename":
         video_ids = video_ids.str.replace(r"\.[A-Za-z0-9]+$", "")
     fps = table[column].cast(pl.Float64, strict=False)
-    seconds = table["duration_s"].cast(pl.Float64) if "duration_s" in table.columns else None
+    seconds = None
+    if "duration_s" in table.columns:
+        seconds = table["duration_s"].cast(pl.Float64, strict=False)
+        wrong = table.filter(table["duration_s"].is_not_null() & seconds.is_null())
+        if wrong.height:
+            raise UserError(
+                "no duration", where=f"{path}, {str(wrong[name][0])!r}",
+                found=wrong["duration_s"][0], expected="seconds, or nothing",
+            )  # fmt: skip
     rates: dict[str, tuple[float, float | None]] = {}
     for row, (video_id, value) in enumerate(zip(video_ids, fps, strict=True)):
         duration_s = None if seconds is None else seconds[row]

@@ -25,7 +25,10 @@ def describe(path: str | Path) -> dict[str, Any]:
         return _text(path)
     raise UserError(
         "neither features nor text", where=path,
-        found="no such folder" if not path.is_dir() else "a folder of something else",
+        found=(
+            "a folder of something else" if path.is_dir()
+            else "a file" if path.exists() else "no such folder"
+        ),
         expected="a folder of part-*.zarr, a part, a T store, or a text store",
     )  # fmt: skip
 

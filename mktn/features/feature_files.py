@@ -94,13 +94,16 @@ class NpyFile:
         try:
             self._array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
+            # Of what is no array NumPy says how to unpickle it, which nobody should.
+            if not _begins(path, b"\x93NUMPY"):
+                raise FeatureError("not a .npy file") from error
             if "Python objects" in str(error):
                 raise FeatureError("dtype object: pickled, and not read") from error
-            raise FeatureError(f"not a whole npy file ({_line(error)})") from error
+            raise FeatureError(f"not a whole .npy file ({_line(error)})") from error
 
     def header(self, place: str) -> Header:
         if not isinstance(self._array, np.ndarray):
-            raise FeatureError("not an npy file")
+            raise FeatureError("not a .npy file")
         return Header(_shape(self._array), str(self._array.dtype))
 
     def slices(self, place: str) -> Iterator[np.ndarray]:
@@ -120,9 +123,11 @@ class NpzFile:
         try:
             self._arrays = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise FeatureError(f"not a whole npz file ({_line(error)})") from error
+            if not _begins(path, b"PK"):
+                raise FeatureError("not an .npz file") from error
+            raise FeatureError(f"not a whole .npz file ({_line(error)})") from error
         if isinstance(self._arrays, np.ndarray):
-            raise FeatureError("not an npz file but an npy")
+            raise FeatureError("not an .npz file but a .npy")
 
     def _member(self, place: str) -> str:
         names = self._arrays.files
@@ -182,7 +187,10 @@ class TensorFile:
             found = torch.load(self.path, map_location="cpu", weights_only=True, mmap=mapped)
         except pickle.UnpicklingError as error:
             raise FeatureError("damaged, or holds more than tensors (pickle)") from error
-        except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        except (
+            *(OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError),
+            AttributeError,
+        ) as error:
             raise FeatureError(f"not a whole pt file ({_line(error)})") from error
         self._tensors = found if isinstance(found, dict) else {"": found}
 
@@ -198,7 +206,9 @@ class TensorFile:
         tensor = self._tensors[place] if place else next(iter(self._tensors.values()))
         if not isinstance(tensor, torch.Tensor):
             raise FeatureError(f"a {type(tensor).__name__}, no tensor")
-        return tensor
+        if tensor.layout != torch.strided:
+            raise FeatureError(f"a tensor of layout {tensor.layout}, expected a dense one")
+        return tensor.detach()
 
     def header(self, place: str) -> Header:
         tensor = self._tensor(place)
@@ -211,9 +221,13 @@ class TensorFile:
         self._read += tensor.numel() * tensor.element_size()
         rows = max(1, SLICE_BYTES // header.row_bytes)
         for first in range(0, len(tensor), rows):
-            values = tensor[first : first + rows]
-            # NumPy has no bfloat16.
-            yield (values.float() if header.dtype == "bfloat16" else values).numpy()
+            try:
+                values = tensor[first : first + rows]
+                # NumPy has no bfloat16.
+                array = (values.float() if header.dtype == "bfloat16" else values).numpy()
+            except (RuntimeError, TypeError) as error:
+                raise FeatureError(f"cannot be read ({_line(error)})") from error
+            yield array
 
     def places(self) -> list[str]:
         return [str(name) for name in self._tensors][:3]
@@ -238,6 +252,14 @@ def _reading_npz() -> Iterator[None]:
         yield
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise FeatureError(f"cannot be read ({_line(error)})") from error
+
+
+def _begins(path: Path, magic: bytes) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(magic)) == magic
+    except OSError:
+        return False
 
 
 def _few(names: Any) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mktn.errors import UserError
 from mktn.features.feature_files import open_file
-from mktn.features.published import ImportSettings
+from mktn.features.import_settings import ImportSettings
 from mktn.features.stored_features import (
     SUFFIXES,
     FeatureError,

@@ -7,8 +7,10 @@ from typing import NoReturn
 from mktn.errors import UserError
 from mktn.features.clip_times import TOLERANCE, ClipTimes, read_frame_rates, refuse_wrong_rate
 from mktn.features.feature_source import FeatureSource
-from mktn.features.published import ImportSettings
+from mktn.features.import_settings import ImportSettings
 from mktn.features.stored_features import FeatureError, Missing
+
+REASONS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +61,35 @@ def look(
     return Looked(rows, errors, missing, sorted(dtypes))
 
 
+def refuse_part_of_nothing(source: FeatureSource, video_ids: list[str], found: Looked) -> None:
+    """Read the videos of a part up to the first that can be used; the others join the errors.
+
+    Raises UserError with the first reasons when all that the file has of the part fail, so that
+    nothing is written. A part of which the file has no video is a part of the pairs all the same.
+    """
+    missing = set(found.missing)
+    failed: dict[str, str] = {}
+    for video_id in video_ids:
+        if video_id in missing:
+            continue
+        try:
+            if video_id in found.errors:
+                raise FeatureError(found.errors[video_id])
+            source.read(video_id)
+        except FeatureError as error:
+            failed[video_id] = str(error)
+        else:
+            found.errors.update(failed)
+            return
+    if failed:
+        reasons = "; ".join(f"{name}: {why}" for name, why in list(failed.items())[:REASONS])
+        raise UserError(
+            "no video of this part can be used", where=source.path,
+            found=f"{len(failed)} that fail: {reasons}",
+            do="mend the file or the settings, or make fewer parts",
+        )  # fmt: skip
+
+
 def _nothing(source: FeatureSource, errors: dict[str, str], missing: list[str]) -> NoReturn:
     """Say why no video is usable: the first one's own reason, else the names on both sides."""
     reasons = {name: error for name, error in errors.items() if name not in set(missing)}
@@ -88,7 +119,7 @@ def clip_times(
         raise UserError(
             "frames a second at which the clips were taken", where="settings.fps", found=both,
             expected="fps, or --fps-table for videos of different rates",
-            do="for a file whose rate is not known set fit: duration",
+            do="leave the other out, or for a rate that is not known set fit: duration",
         )  # fmt: skip
     if settings.fps is not None:
         return dict.fromkeys(durations, ClipTimes(settings.clip, settings.stride, settings.fps))

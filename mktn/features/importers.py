@@ -21,14 +21,22 @@ from mktn.config import read_settings
 from mktn.errors import UserError
 from mktn.features.clip_times import ClipTimes, even_spans_s
 from mktn.features.feature_source import FeatureSource
-from mktn.features.import_checks import clip_times, look
+from mktn.features.import_checks import clip_times, look, refuse_part_of_nothing
+from mktn.features.import_settings import EXAMPLE, SETTINGS, ImportSettings
 from mktn.features.pairs_file import read_pairs_file
-from mktn.features.published import ImportSettings, import_settings
+from mktn.features.published import PRESETS, import_settings
 from mktn.features.resample import durations_s
 from mktn.features.stored_features import FeatureError, Format
 from mktn.features.writers import PartWriter
 from mktn.files import written_beside
+from mktn.provenance import code_sha256
 
+# What the numbers of a part depend on.
+IMPORT_CODE = (
+    *("features/importers.py", "features/import_checks.py", "features/clip_times.py"),
+    *("features/feature_source.py", "features/feature_files.py", "features/stored_features.py"),
+    *("features/import_settings.py", "features/published.py"),
+)
 SHOWN = 5
 
 
@@ -44,22 +52,23 @@ def attributes_of(
         policy = f"{settings.fps:g} frames a second, stated"
     return {
         "backbone": settings.backbone,
-        "weights": settings.weights or "unknown",
+        "weights_name": settings.weights or "unknown",
         "weights_sha256": settings.weights_sha256,
         "clip": settings.clip,
         "stride": settings.stride,
-        "fps": settings.fps if not table else "per video",
-        "frame_rate": policy,
+        "fps": "per video" if table and settings.fit == "none" else settings.fps,
+        "frame_rate_policy": policy,
         "patches": list(settings.patches) or None,
         "code_version": mktn.__version__,
+        "code_sha256": code_sha256(*IMPORT_CODE),
         "origin": "imported",
         "file": source.path.name,
         "file_format": source.kind,
         "name": settings.name,
         "key": settings.key,
-        "listing_sha256" if source.folder else "sha256": sha256,
+        "listing_sha256" if source.folder else "file_sha256": sha256,
         "dtype": ", ".join(dtypes),
-        "preset": settings.preset,
+        "preset": settings.preset or "none",
         "read_in": settings.read_in,
         "unverified": list(settings.unverified),
     }
@@ -76,11 +85,13 @@ def import_part(
 ) -> dict[str, str]:
     """Write one part of the videos in `durations` (sorted by id); video_id -> why it is left out.
 
-    Raises UserError as `look` and `clip_times` do, and while another process writes the part.
+    Raises UserError as `look` and `clip_times` do, when all that the file has of the part is
+    unusable, and while another process writes the part.
     """
     times = clip_times(settings, durations, table)
     found = look(source, durations, times)
     video_ids = list(durations)[part::parts]
+    refuse_part_of_nothing(source, video_ids, found)
     sha256 = source.sha256(durations)
     attributes = attributes_of(source, settings, sha256, found.dtypes, table.name if table else "")
     videos = {name: [durations[name], str(times.get(name, ""))] for name in video_ids}
@@ -112,6 +123,12 @@ def import_part(
         more = ", ..." if len(found.missing) > SHOWN else ""
         where = "folder" if source.folder else "file"
         print(f"{len(found.missing)} of {len(durations)} videos not in the {where}: {names}{more}")
+        there = len(durations) - len(found.missing)
+        if 2 * there < len(durations):
+            print(
+                f"warning: only {there} of {len(durations)} videos of the pairs are in the "
+                f"{where}; is it the file of this dataset, and are name and strip right?"
+            )
     return left_out
 
 
@@ -161,12 +178,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", type=int, required=True, help="k, from 0")
     parser.add_argument("--parts", type=int, required=True, help="N, parts in all")
     parser.add_argument("--left-out", type=Path, help="csv: video_id, error of every one left out")
-    parser.add_argument("--settings", help="JSON: ImportSettings, as a preset")
+    parser.add_argument(
+        "--settings",
+        help="JSON, or the path of a YAML file: see below",
+    )
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = settings_help()
+
+
+def settings_help() -> str:
+    """The settings with a line each, the presets and an example."""
+    lines = [f"  {name:<15} {what}" for name, what in SETTINGS.items()]
+    return "\n".join([
+        "settings (in brackets what stands where none is given):", *lines,
+        f"presets: {', '.join(PRESETS)}",
+        f"for example --settings '{EXAMPLE}'",
+        """or --settings '{"preset": "charades-i3d"}'""",
+    ])  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> None:
     """`mktn import-features`."""
-    settings = import_settings(read_settings(arguments.settings))
+    settings = import_settings(
+        read_settings(arguments.settings), table=arguments.fps_table is not None
+    )
     if not 0 <= arguments.part < arguments.parts:
         raise UserError(
             "no such part", where="--part", found=arguments.part,

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ def as_lines(of: Mapping[str, Any]) -> list[str]:
 
 def _feature_pairs(of: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     kind = {
-        "folder of parts": f"folder of {of['parts']} parts",
+        "folder of parts": f"folder of {of['parts']} part{'' if of['parts'] == 1 else 's'}",
         "part": "one part",
         "T store": f"T store of {of['frames']} frames a video",
     }
@@ -41,15 +42,15 @@ def _feature_pairs(of: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "patches", _patches(of)
     yield "dtype", f"{_said(of['dtype'])}, stored as {of['stored_dtype']}"
     yield "dimension", of["dimension"]
-    yield "not verified", of["unverified"] or "nothing is marked as unverified"
+    yield "not verified", "; ".join(_flat(of["unverified"])) or "nothing is marked as unverified"
     yield "videos", f"{of['videos']} ok, {of['videos_failed']} failed"
-    errors = list(of["errors"].items())
+    errors = grouped_errors(of["errors"])
     for error, videos in errors[:ERRORS_SHOWN]:
         yield "", f"{videos} x {error}"
     if errors[ERRORS_SHOWN:]:
         rest = sum(videos for _, videos in errors[ERRORS_SHOWN:])
         yield "", f"{rest} x other errors"
-    yield "rows", of["rows"]
+    yield "rows", _rows(of)
     yield "duration", None if of["duration_s"] is None else _hours(of["duration_s"])
     yield "rows a second", None if of["rows_per_s"] is None else _rows_per_s(of)
     yield "size on disk", f"{of['bytes'] / 1e6:.1f} MB"
@@ -77,8 +78,13 @@ def _seen_pairs(of: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "width", of["width"]
     yield "weights", f"{_said(of['weights'])}, sha256 {_digest(of['weights_sha256'])}"
     yield "code", code
-    yield "clip", None if of["clip"] is None else f"{of['clip']} frames"
-    yield "stride", None if of["stride"] is None else f"{of['stride']} frames"
+    if of["kind"] == "T store":
+        # Its rows are no clips: those were averaged.
+        clips = f"clips of {_said(of['clip'])} every {_said(of['stride'])}"
+        yield "rows from", f"{clips}, averaged into {of['frames']} equal bins"
+    else:
+        yield "clip", None if of["clip"] is None else f"{of['clip']} frames"
+        yield "stride", None if of["stride"] is None else f"{of['stride']} frames"
     yield "frame rate", f"{rate(of['fps'])}, policy {_said(of['frame_rate_policy'])}"
     yield "preprocessing", of["preprocessing"]
 
@@ -105,9 +111,48 @@ def _patches(of: Mapping[str, Any]) -> str:
     return f"{known}{unknown} of dimension {of['patch_dimension']}"
 
 
+def grouped_errors(errors: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Errors and their videos, those together that differ only in a name or in numbers.
+
+    Most videos first. Of a group stands what is before the colon, and what the first one says
+    after it where that is more than a name.
+    """
+    groups: dict[str, list[tuple[str, int]]] = {}
+    for error, videos in errors.items():
+        alike = re.sub(r"[-+]?\d[\d.]*(e[-+]?\d+)?", "N", error.split(": ")[0])
+        groups.setdefault(alike, []).append((error, videos))
+    found = []
+    for members in groups.values():
+        first = members[0][0]
+        said, _, rest = first.partition(": ")
+        if len(members) == 1:
+            said = first
+        elif any(error.split(": ")[0] != said for error, _ in members):
+            said = f"like: {first}"
+        elif " " in rest:
+            said = f"{said}, as {rest}"
+        found.append((said, sum(videos for _, videos in members)))
+    return sorted(found, key=lambda item: -item[1])
+
+
+def _rows(of: Mapping[str, Any]) -> str:
+    if of["kind"] == "T store":
+        return f"{of['rows']}, {of['frames']} of each video"
+    return str(of["rows"])
+
+
+def _flat(value: object) -> list[str]:
+    """Words in order, each once, of a list that may hold the lists of several parts."""
+    if isinstance(value, list | tuple):
+        return list(dict.fromkeys(word for item in value for word in _flat(item)))
+    return [] if value in (None, "") else [str(value)]
+
+
 def _rows_per_s(of: Mapping[str, Any]) -> str:
     found = f"{of['rows_per_s']:.3f} found"
-    if of["kind"] == "T store" or not isinstance(of["fps"], int | float) or not of["stride"]:
+    if of["kind"] == "T store":
+        return f"{of['rows_per_s']:.3f}, of equal bins"
+    if not isinstance(of["fps"], int | float) or not of["stride"]:
         return found
     return f"{found}; {of['fps'] / of['stride']:.3f} by its frame rate and stride"
 

@@ -1,21 +1,22 @@
-"""What the published feature files hold, and the settings of `mktn import-features`.
+"""What the published feature files hold: presets of the settings of `mktn import-features`.
 
 The presets' numbers were read where `read_in` says; the files themselves could not be had, so
-`unverified` names what no page of their makers states. The row counts of a real file are checked
+`unverified` names what no page of their makers
+states, as `setting` or `setting: what of it`. The row counts of a real file are checked
 against the durations all the same.
 """
 
 import dataclasses
-import math
-import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from mktn.config import fill
 from mktn.errors import UserError
-from mktn.features.sharded import Compressor
+from mktn.features.import_settings import EXAMPLE, ImportSettings
 
 TIMES = ("clip", "stride", "fps", "fps_column")
+# What a preset says of a file. Whoever changes one of them has another file.
+OF_LAYOUT = ("key", "dimension", "name", "strip", "patches", *TIMES, "fit", "weights")
 
 PRESETS: dict[str, dict[str, Any]] = {
     "activitynet-c3d": {
@@ -44,10 +45,10 @@ PRESETS: dict[str, dict[str, Any]] = {
         "fps": 29.4,
         "read_in": "microsoft/VideoX 2D-TAN/data/TACoS/merge_npys_to_hdf5.py (clip, stride, key) "
         "and train.json there (fps); jiyanggao/TALL issue 1 (16 of a clip's frames)",
-        "unverified": ("that the published file is of the 64-frame clips",),
+        "unverified": ("clip: that the published file is of the 64-frame clips",),
     },
     "charades-vgg": {
-        "backbone": "vgg16",
+        "backbone": "vgg",
         "weights": "RGB stream of the Charades two-stream network, fc7",
         "dimension": 4096,
         # A row is one frame, and every fourth was kept.
@@ -73,99 +74,63 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class ImportSettings:
-    """How a published file is to be read.
+def import_settings(given: Mapping[str, Any], table: bool = False) -> ImportSettings:
+    """The settings of a mapping, over those of its preset.
 
-    preset: one of PRESETS, whose values stand where none is given. name: what the file calls a
-    video, of {video_id}; strip: a prefix to take off the id before. key: where its features are
-    inside a file, of {name} and {video_id}; by default the name, and in a file of one video its
-    only array. dimension D of a row. clip and stride in frames and fps, the frames a second at
-    which clips were taken: a number, or `fps_column` of the table given as --fps-table. fit:
-    "duration" spreads the rows evenly over the video instead, for files whose rate is not known.
-    patches: the grid [h,w] when a row is a map, (n,h*w,D) or (n,h,w,D). backbone, weights,
-    weights_sha256 (of the weights, if known): kept in the store. sha256 of a single file, when
-    its download was verified; else it is computed.
+    table: whether a table gives the frames a second. Of a preset whose values are not all kept,
+    no more is claimed than what stands: `preset` says what the user changed, and weights and
+    read_in are the user's or empty. Raises UserError on a preset of another backbone too.
     """
-
-    backbone: str
-    dimension: int
-    preset: str = ""
-    weights: str = ""
-    weights_sha256: str | None = None
-    name: str = "{video_id}"
-    strip: str = ""
-    key: str = ""
-    clip: int | None = None
-    stride: int | None = None
-    fps: float | None = None
-    fps_column: str = "fps"
-    fit: Literal["none", "duration"] = "none"
-    patches: tuple[int, ...] = ()
-    sha256: str | None = None
-    compressor: Compressor = "none"
-    log_every: int = 1000
-    read_in: str = ""
-    unverified: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for key in ("dimension", "log_every", *(k for k in ("clip", "stride") if self.timed(k))):
-            if getattr(self, key) < 1:
-                raise ValueError(f"{key} {getattr(self, key)} is below 1")
-        if self.fps is not None and not (math.isfinite(self.fps) and self.fps > 0):
-            raise ValueError(f"fps {self.fps}: expected a number above 0")
-        if not self.backbone:
-            raise ValueError("backbone is empty: expected the name of the network")
-        if self.patches and (len(self.patches) != 2 or min(self.patches) < 1):
-            raise ValueError(f"patches {list(self.patches)}: expected [rows, columns]")
-        if self.sha256 is not None and not re.fullmatch("[0-9a-f]{64}", self.sha256):
-            raise ValueError(f"sha256 {self.sha256!r}: expected 64 hexadecimal digits")
-        for key, known in (("name", {"video_id"}), ("key", {"name", "video_id"})):
-            if set(re.findall(r"{(.*?)}", getattr(self, key))) - known:
-                names = " and ".join(f"{{{one}}}" for one in sorted(known))
-                raise ValueError(f"{key} {getattr(self, key)!r}: it may hold {names} only")
-        if "{video_id}" not in self.name:
-            raise ValueError(f"name {self.name!r}: expected {{video_id}} in it")
-        if self.fit == "duration":
-            given = [key for key in ("clip", "stride", "fps") if self.timed(key)]
-            if given:
-                raise ValueError(f"fit: duration and {given[0]} exclude each other")
-        elif not (self.timed("clip") and self.timed("stride")):
-            raise ValueError("clip and stride are missing: state them, or fit: duration")
-
-    def timed(self, key: str) -> bool:
-        """Whether the number is given."""
-        return getattr(self, key) is not None
-
-    def name_of(self, video_id: str) -> str:
-        """What the file calls a video."""
-        return self._put(self.name, video_id=video_id.removeprefix(self.strip))
-
-    def place_of(self, video_id: str, one_video: bool) -> str:
-        """Where the features of a video are inside a file ("": its only array)."""
-        key = self.key or ("" if one_video else "{name}")
-        return self._put(key, name=self.name_of(video_id), video_id=video_id)
-
-    @staticmethod
-    def _put(pattern: str, **values: str) -> str:
-        for key, value in values.items():
-            pattern = pattern.replace(f"{{{key}}}", value)
-        return pattern
-
-
-def import_settings(given: Mapping[str, Any]) -> ImportSettings:
-    """The settings of a mapping, over those of its preset. Raises UserError."""
     name = given.get("preset", "")
-    if name and name not in PRESETS:
+    if name not in ("", "none", *PRESETS):
         raise UserError(
             "unknown value", where="settings.preset", found=repr(name),
-            expected=f"one of {', '.join(PRESETS)}",
+            expected=f"one of {', '.join(PRESETS)}, none",
         )  # fmt: skip
-    preset = dict(PRESETS.get(name, {}))
+    if name not in PRESETS:
+        given = {key: value for key, value in given.items() if key != "preset"}
+        _refuse_missing(given, table)
+        return fill(ImportSettings, given)
+    preset = dict(PRESETS[name])
+    backbone = given.get("backbone", preset["backbone"])
+    if backbone != preset["backbone"]:
+        raise UserError(
+            f"the preset {name} is of another backbone", where="settings.preset",
+            found=f"backbone {backbone}", expected=preset["backbone"],
+            do="state the preset of your file, or preset: none and dimension, clip, stride, fps",
+        )  # fmt: skip
+    whole = fill(ImportSettings, preset)
     if given.get("fit") == "duration":
         preset = {key: value for key, value in preset.items() if key not in TIMES}
-    # What was read about the preset is said of its own numbers only.
-    own = {key for key in ("clip", "stride", "fps") if key in given}
-    if own:
-        preset["unverified"] = tuple(x for x in preset.get("unverified", ()) if x not in own)
-    return fill(ImportSettings, {**preset, **given})
+    _refuse_missing({**preset, **given}, table)
+    mixed = fill(ImportSettings, {**preset, **given})
+    changed = [key for key in OF_LAYOUT if getattr(mixed, key) != getattr(whole, key)]
+    gone = set(changed)
+    if mixed.fit == "duration":
+        changed = [key for key in changed if key not in TIMES]
+    if not changed:
+        return mixed
+    doubts = mixed.unverified
+    if "unverified" not in given:
+        doubts = tuple(doubt for doubt in doubts if doubt.split(":")[0] not in gone)
+    return dataclasses.replace(
+        mixed,
+        preset=f"{name}, with {', '.join(changed)} of the user",
+        weights=given.get("weights", ""),
+        read_in=given.get("read_in", ""),
+        unverified=doubts,
+    )
+
+
+def _refuse_missing(given: Mapping[str, Any], table: bool) -> None:
+    """Raise UserError that names all settings without which nothing can be read."""
+    times = [] if given.get("fit") == "duration" else ["clip", "stride"]
+    missing = [key for key in ("backbone", "dimension", *times) if given.get(key) is None]
+    if times and given.get("fps") is None and not table:
+        missing.append("fps (or --fps-table)")
+    if missing:
+        raise UserError(
+            "settings are missing", where="--settings", found=", ".join(given) or "none",
+            expected=f"{', '.join(missing)} too",
+            do=f"as {EXAMPLE}, or a preset; for a rate that is not known fit: duration",
+        )  # fmt: skip

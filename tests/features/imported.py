@@ -38,6 +38,19 @@ def imported(
     return FeatureStore(folder)
 
 
+def imported_part(
+    source: Path, pairs_path: Path, folder: Path, part: int, parts: int, **settings: Any
+) -> FeatureStore:
+    """The store of one part of several; clips of 16 every 8 at 8 frames a second."""
+    given = {"backbone": "c3d", "dimension": 4, "clip": 16, "stride": 8, "fps": 8, **settings}
+    out = folder / f"part-{part}.zarr"
+    assert main([
+        "import-features", "--from", str(source), "--pairs", str(pairs_path), "--out", str(out),
+        "--part", str(part), "--parts", str(parts), "--settings", json.dumps(given),
+    ]) == 0  # fmt: skip
+    return FeatureStore(out)
+
+
 def rows_in(duration_s: float, clip: int, stride: int, fps: float) -> int:
     """Rows of an extractor that leaves the last part of a clip out."""
     return int((duration_s * fps - clip) // stride) + 1

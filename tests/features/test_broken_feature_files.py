@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.features.imported import features, imported, pairs, run
+from tests.features.imported import features, imported, imported_part, pairs, run
 
 CLIPS = {"clip": 16, "stride": 8, "fps": 8.0}
 SECONDS = 11.0
@@ -72,6 +72,39 @@ def test_a_broken_video_is_left_out_and_the_others_go_on(tmp_path, kind, what) -
     assert line in store.errors["v_b"]
 
 
+@pytest.mark.parametrize("what", ["a NaN", "beyond float16"])
+def test_a_part_of_which_no_value_can_be_used_is_refused_and_leaves_nothing(
+    tmp_path, capsys, what
+) -> None:
+    array, line = BROKEN[what]
+    path = write("hdf5", tmp_path, {f"v_{i}": array for i in range(5)})
+    durations_s = {f"v_{i}": SECONDS for i in range(5)}
+    out = tmp_path / "out"
+    out.mkdir()
+    assert run(path, pairs(tmp_path, durations_s), out, CLIPS) == 2
+    said = capsys.readouterr().err
+    assert "no video of this part can be used, found 5 that fail: v_0: " in said
+    assert (said.count(line), said.count("\n")) == (3, 1)
+    assert list(out.iterdir()) == []
+
+
+def test_a_part_whose_videos_are_all_missing_is_empty_and_the_other_is_not(tmp_path) -> None:
+    # Part 0 has v_a and v_c, part 1 v_b and v_d.
+    path = write("hdf5", tmp_path, {"v_b": features(ROWS), "v_d": changed((0, 0), np.nan)})
+    where = pairs(tmp_path, dict.fromkeys(["v_a", "v_b", "v_c", "v_d"], SECONDS))
+    for part, usable in ((0, []), (1, ["v_b"])):
+        store = imported_part(path, where, tmp_path / "parts", part, 2)
+        assert store.video_ids == usable
+
+
+@pytest.mark.parametrize(("there", "warned"), [(1, True), (2, False)])
+def test_a_file_with_few_of_the_videos_is_warned_about(tmp_path, capsys, there, warned) -> None:
+    path = write("hdf5", tmp_path, {f"v_{i}": features(ROWS) for i in range(there)})
+    imported(path, {f"v_{i}": SECONDS for i in range(4)}, tmp_path / "s", CLIPS)
+    line = f"warning: only {there} of 4 videos of the pairs are in the file"
+    assert (line in capsys.readouterr().out) == warned
+
+
 def test_float16_keeps_its_largest_number(tmp_path: Path) -> None:
     path = write("npz", tmp_path, {"v_a": changed((0, 0), 65504.0)})
     store = imported(path, {"v_a": SECONDS}, tmp_path / "s", CLIPS)
@@ -104,6 +137,72 @@ def test_a_pt_with_more_than_tensors_is_refused(tmp_path, monkeypatch, capsys, h
     assert run(Path("f.pt"), pairs(tmp_path, {"v_a": SECONDS}), tmp_path, CLIPS) == 2
     assert "holds more than tensors (pickle)" in capsys.readouterr().err
     assert not Path("trap-was-sprung").exists()
+
+
+def test_a_tensor_that_was_trained_is_read(tmp_path: Path) -> None:
+    for kind in (torch.float32, torch.bfloat16):
+        tensor = torch.from_numpy(features(ROWS)).to(kind)
+        values = {"v_a": tensor.requires_grad_(), "v_b": torch.nn.Parameter(tensor.detach())}
+        torch.save(values, tmp_path / "f.pt")
+        store = imported(
+            tmp_path / "f.pt", {"v_a": SECONDS, "v_b": SECONDS}, tmp_path / "s", CLIPS
+        )
+        for name in values:
+            expected = tensor.detach().half().numpy()
+            np.testing.assert_array_equal(store[name].features, expected)
+
+
+@pytest.mark.filterwarnings("ignore:Validating sparse", "ignore:Sparse", "ignore:.*deprecated")
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda t: t.to_sparse(), "a tensor of layout torch.sparse_coo, expected a dense one"),
+        (lambda t: t.to_sparse_csr(), "a tensor of layout torch.sparse_csr, expected a dense one"),
+        (lambda t: torch.quantize_per_tensor(t, 0.1, 10, torch.quint8), "dtype quint8, expected"),
+        (lambda t: t.to("meta"), "cannot be read (can't convert meta device"),
+        (lambda t: t.to(torch.float8_e4m3fn), "dtype float8_e4m3fn, expected float16"),
+    ],
+)
+def test_a_tensor_without_plain_values_is_left_out(tmp_path, change, line) -> None:
+    good = torch.from_numpy(features(ROWS))
+    path = tmp_path / "f.pt"
+    values = {"v_a": good, "v_b": change(good)}
+    torch.save(values, path)
+    store = imported(path, {"v_a": SECONDS, "v_b": SECONDS}, tmp_path / "s", CLIPS)
+    assert store.video_ids == ["v_a"]
+    assert line in store.errors["v_b"]
+    assert "\n" not in store.errors["v_b"]
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated", "ignore:The PyTorch API of nested")
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize(
+    "change", [lambda t: t.to("meta"), lambda t: torch.nested.nested_tensor([t, t[:3]])]
+)
+def test_a_file_of_no_plain_tensor_is_one_line(tmp_path, capsys, change, zipped) -> None:
+    values = {"v_a": change(torch.from_numpy(features(ROWS)))}
+    torch.save(values, tmp_path / "f.pt", _use_new_zipfile_serialization=zipped)
+    where = pairs(tmp_path, {"v_a": SECONDS})
+    assert run(tmp_path / "f.pt", where, tmp_path, CLIPS) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert f"{tmp_path / 'f.pt'}: " in said
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+@pytest.mark.parametrize("how", ["text", "pickle", "empty"])
+def test_what_is_no_array_is_called_so_and_nobody_is_told_to_unpickle(
+    tmp_path, capsys, suffix, how
+) -> None:
+    path = tmp_path / f"v_a.{suffix}"
+    content = {"text": b"sign in", "pickle": pickle.dumps(features(ROWS)), "empty": b""}
+    path.write_bytes(content[how])
+    assert run(path, pairs(tmp_path, {"v_a": SECONDS}), tmp_path, CLIPS) == 2
+    said = capsys.readouterr().err
+    assert (
+        f"found not a{'n' if suffix == 'npz' else ''} .{suffix} file, expected {suffix};" in said
+    )
+    assert "pickle" not in said
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.98])
@@ -154,7 +253,7 @@ def test_a_damaged_file_in_a_folder_is_left_out(tmp_path: Path) -> None:
     content = (folder / "v_b.npy").read_bytes()
     (folder / "v_b.npy").write_bytes(content[:-20])
     store = imported(folder, {"v_a": SECONDS, "v_b": SECONDS}, tmp_path / "s", CLIPS)
-    assert store.errors["v_b"].startswith("not a whole npy file")
+    assert store.errors["v_b"].startswith("not a whole .npy file")
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ def test_even_spans_cover_the_video() -> None:
         ("video_id,fps\nv_a,0\n", "'v_a': no frame rate, found 0"),
         ("video_id,fps\nv_a,fast\n", "'v_a': no frame rate, found fast"),
         ("video_id,fps\nv_a,25\nv_a,30\n", "'v_a': no frame rate, found 30"),
+        ("video_id,fps,duration_s\nv_a,25,\nv_b,25,long\n", "'v_b': no duration, found long"),
     ],
 )
 def test_a_table_without_rates_is_refused(tmp_path, text: str, line: str) -> None:
@@ -69,3 +70,11 @@ def test_a_table_without_rates_is_refused(tmp_path, text: str, line: str) -> Non
     path.write_text(text)
     with pytest.raises(UserError, match=line):
         read_frame_rates(path, "fps")
+
+
+@pytest.mark.parametrize("column", ["video_id", "video", "video-name", "filename"])
+def test_ids_of_digits_keep_their_leading_zeros(tmp_path, column: str) -> None:
+    path = tmp_path / "fps.csv"
+    suffix = ".mp4" if column == "filename" else ""
+    path.write_text(f"{column},fps,duration_s\n0012{suffix},25,10\n0900{suffix},30,\n")
+    assert read_frame_rates(path, "fps") == {"0012": (25.0, 10.0), "0900": (30.0, None)}

@@ -18,9 +18,11 @@ import pytest
 import torch
 
 from mktn.cli import main
-from mktn.features import sharded
+from mktn.features import importers, sharded
+from mktn.features.feature_source import FeatureSource
 from mktn.features.published import PRESETS
 from mktn.features.store import FeatureStore, ResampledStore
+from mktn.provenance import code_sha256
 from tests.features.imported import features, imported, pairs, rows_in, run
 
 CLIPS = {"clip": 16, "stride": 8, "fps": 8.0}
@@ -82,7 +84,7 @@ def test_real_features_are_imported_by_key(shared_data: Path, tmp_path: Path, ke
     said = store.attributes
     assert (said["clip"], said["stride"], said["fps"]) == (clip, stride, fps)
     assert (said["origin"], said["file"], said["key"]) == ("imported", path.name, key)
-    assert said["sha256"] in (shared_data / "sha256sums.txt").read_text()
+    assert said["file_sha256"] in (shared_data / "sha256sums.txt").read_text()
     assert said["weights_sha256"] is None
 
 
@@ -165,7 +167,7 @@ def test_every_format_gives_the_same_store(tmp_path: Path, kind: str) -> None:
         assert store[name].duration_s == DURATIONS_S[name]
     where = "folder" if path.is_dir() else "file"
     assert store.errors == {"v_absent": f"not in the {where}: v_absent"}
-    assert len(store.attributes["listing_sha256" if path.is_dir() else "sha256"]) == 64
+    assert len(store.attributes["listing_sha256" if path.is_dir() else "file_sha256"]) == 64
 
 
 @pytest.mark.parametrize("dtype", ["float64", ">f4", "float16", "bfloat16"])
@@ -245,7 +247,7 @@ def test_a_preset_reads_the_published_layout(tmp_path: Path, preset: str) -> Non
     assert (said["preset"], said["read_in"]) == (preset, given["read_in"])
     assert said["unverified"] == list(given["unverified"])
     policy = "per video" if more else f"{given.get('fps', 0):g} frames a second"
-    assert said["frame_rate"].startswith(policy)
+    assert said["frame_rate_policy"].startswith(policy)
 
 
 def test_a_preset_of_differing_rates_needs_the_table(tmp_path, capsys) -> None:
@@ -298,8 +300,13 @@ def test_rows_of_an_unknown_rate_are_spread_when_asked_for(tmp_path: Path) -> No
     given = {"fit": "duration"}
     store = imported(path, {"v_a": 20.0, "v_b": 25.5}, tmp_path / "s", given)
     np.testing.assert_allclose(store["v_a"].span_s[[0, -1]], [[0, 2], [18, 20]])
-    assert store.attributes["frame_rate"] == "unknown: rows spread evenly over the duration"
+    assert store.attributes["frame_rate_policy"] == "unknown: rows spread evenly over the duration"
     assert [store.attributes[key] for key in ("clip", "stride", "fps")] == [None] * 3
+    table = tmp_path / "fps.csv"
+    table.write_text("video_id,fps\nv_a,8\n")
+    more = ["--fps-table", str(table)]
+    store = imported(path, {"v_a": 20.0}, tmp_path / "t", given, *more)
+    assert store.attributes["fps"] is None
 
 
 def test_rows_after_the_end_are_left_out_and_counted(tmp_path, capsys) -> None:
@@ -312,14 +319,20 @@ def test_rows_after_the_end_are_left_out_and_counted(tmp_path, capsys) -> None:
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({}, "clip and stride are missing: state them, or fit: duration"),
-        ({"clip": 16, "stride": 8}, "neither a number nor a table"),
+        ({}, "found backbone, dimension, expected clip, stride, fps (or --fps-table) too; as {"),
+        ({"clip": 16, "stride": 8}, "expected fps (or --fps-table) too"),
+        ({"preset": "none"}, "expected backbone, dimension, clip, stride, fps (or --fps-table)"),
+        ({"preset": "none", "fit": "duration"}, "found fit, expected backbone, dimension too"),
         ({**CLIPS, "fit": "duration"}, "fit: duration and clip exclude each other"),
         ({**CLIPS, "stride": 0}, "stride 0 is below 1"),
         ({**CLIPS, "fps": -1}, "fps -1.0: expected a number above 0"),
         ({**CLIPS, "name": "features"}, "expected {video_id} in it"),
         ({**CLIPS, "key": "{video}"}, "it may hold {name} and {video_id} only"),
         ({"preset": "tacos"}, "found 'tacos', expected one of activitynet-c3d, tacos-c3d"),
+        (
+            {"preset": "charades-vgg", "backbone": "i3d"},
+            "preset charades-vgg is of another backbone, found backbone i3d, expected vgg",
+        ),
     ],
 )
 def test_settings_that_say_nothing_are_refused(tmp_path, capsys, settings, line) -> None:
@@ -417,6 +430,34 @@ def test_a_killed_import_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     assert first == second
 
 
+def test_an_import_that_other_code_began_starts_again(tmp_path, monkeypatch, capsys) -> None:
+    path, where = write(tmp_path / "f.hdf5", values_of(DURATIONS_S)), pairs(tmp_path, DURATIONS_S)
+    read = FeatureSource.read
+
+    def interrupted(self: FeatureSource, video_id: str) -> Any:
+        if video_id == "v_c":
+            raise KeyboardInterrupt
+        return read(self, video_id)
+
+    for sha256, note in (("1" * 16, "going on where"), ("2" * 16, "started again")):
+        with monkeypatch.context() as patch:
+            patch.setattr(FeatureSource, "read", interrupted)
+            patch.setattr(importers, "code_sha256", lambda *_: "1" * 16)
+            with pytest.raises(KeyboardInterrupt):
+                run(path, where, tmp_path, CLIPS)
+        capsys.readouterr()
+        monkeypatch.setattr(importers, "code_sha256", lambda *_, given=sha256: given)
+        assert run(path, where, tmp_path, CLIPS) == 0
+        assert note in capsys.readouterr().out
+        assert FeatureStore(tmp_path).attributes["code_sha256"] == sha256
+
+
+def test_the_code_of_a_store_is_that_of_what_makes_its_numbers(tmp_path: Path) -> None:
+    path = write(tmp_path / "f.hdf5", values_of(DURATIONS_S))
+    store = imported(path, DURATIONS_S, tmp_path / "s", CLIPS)
+    assert store.attributes["code_sha256"] == code_sha256(*importers.IMPORT_CODE)
+
+
 def test_a_single_tensor_is_the_video_that_its_file_is_named_after(tmp_path: Path) -> None:
     torch.save(torch.from_numpy(features(10)), tmp_path / "v_a.pt")
     store = imported(tmp_path / "v_a.pt", {"v_a": 11.0, "v_b": 11.0}, tmp_path / "s", CLIPS)
@@ -439,4 +480,4 @@ def test_more_parts_than_videos_leave_an_empty_one(tmp_path: Path) -> None:
 def test_a_checksum_that_is_known_is_not_computed_again(tmp_path: Path) -> None:
     path = write(tmp_path / "f.hdf5", values_of(DURATIONS_S))
     store = imported(path, DURATIONS_S, tmp_path / "s", {**CLIPS, "sha256": 64 * "a"})
-    assert store.attributes["sha256"] == 64 * "a"
+    assert store.attributes["file_sha256"] == 64 * "a"

@@ -1,15 +1,20 @@
 """`mktn features info` says what a store is and where it came from; what is unknown it says so."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import mktn
 from mktn.cli import main
+from mktn.features.info import grouped_errors
 from mktn.features.resample import ResampleSettings, resample
 from mktn.features.store import FeatureStore
 from tests.features.described import EXTRACTED, IMPORTED, write_part, write_simulated
+from tests.features.imported import features, imported
 
 
 class Info:
@@ -101,13 +106,72 @@ def test_imported_parts_name_their_files_and_what_is_not_verified(
     assert lines["file"] == "i3d.hdf5, more.hdf5"
     assert lines["file sha256"] == "99887766" * 8
     assert (lines["key"], lines["preset"]) == ("{video_id}/i3d", "unknown")
-    assert lines["not verified"] == "clip, stride"
+    assert lines["not verified"] == "clip; stride"
     assert lines["weights"] == "unknown, sha256 unknown"
     assert lines["code"] == "version unknown, sha256 unknown"
     assert lines["frame rate"] == "per video fps, policy column fps of rates.csv"
     assert lines["rows a second"] == "0.900 found"
     assert lines["patches"] == "no patches"
     assert lines["read in"] == "one pass"  # recorded, and not one of the known fields
+
+
+def test_doubts_of_several_words_stay_apart_and_one_part_is_singular(
+    tmp_path: Path, info: Info
+) -> None:
+    doubts = ["crop, then resize", "clip"]
+    write_part(tmp_path, 0, {**IMPORTED, "unverified": doubts})
+    lines = info.lines(tmp_path)
+    assert lines["what"] == "folder of 1 part"
+    assert lines["not verified"] == "crop, then resize; clip"
+    write_part(tmp_path, 1, {**IMPORTED, "unverified": ["clip", "fps"]})
+    assert info.lines(tmp_path)["not verified"] == "crop, then resize; clip; fps"
+
+
+def test_errors_that_differ_in_a_name_or_numbers_are_counted_together() -> None:
+    missing = {f"not in the folder: v_{i}": 1 for i in range(14925)}
+    off = {f"rate off by more than 5%: stated 1.0{i} rows/s": 1 for i in range(3)}
+    nan = {f"{i} values are NaN or infinite from row {i} on": 1 for i in range(2)}
+    errors = {"no video stream": 7, "dtype int32: pickled": 1, **off, **missing, **nan}
+    assert grouped_errors(errors) == [
+        ("not in the folder", 14925),
+        ("no video stream", 7),
+        ("rate off by more than 5%, as stated 1.00 rows/s", 3),
+        ("like: 0 values are NaN or infinite from row 0 on", 2),
+        ("dtype int32: pickled", 1),
+    ]
+
+
+def test_a_T_store_does_not_mix_its_rows_with_clips(tmp_path: Path, info: Info) -> None:
+    write_part(tmp_path / "parts", 0, EXTRACTED)
+    store, out = FeatureStore(tmp_path / "parts"), tmp_path / "c3d-T64.zarr"
+    resample(store, {"v00": 10.0, "v01": 10.0}, 64, out, ResampleSettings())
+    lines = info.lines(out)
+    assert lines["rows from"] == "clips of 16 every 8, averaged into 64 equal bins"
+    assert lines["rows"] == "128, 64 of each video"
+    assert not {"clip", "stride"} & set(lines)
+
+
+def test_a_simulated_store_says_its_code_as_recorded(tmp_path: Path, info: Info) -> None:
+    code = {"code_version": "0.1.0", "code_sha256": "abcdef0123456789"}
+    lines = info.lines(write_simulated(tmp_path / "simulated-T4.zarr", **code))
+    assert lines["code"] == "version 0.1.0, sha256 abcdef012345"
+
+
+def test_an_imported_store_is_described_as_an_extracted_one_is(tmp_path, info: Info) -> None:
+    np.savez(tmp_path / "v_a.npz", features(10))
+    clips = {"clip": 16, "stride": 8, "fps": 8.0, "weights": "Kinetics", "key": "arr_0"}
+    store = imported(tmp_path / "v_a.npz", {"v_a": 11.0, "v_b": 9.0}, tmp_path / "s", clips)
+    info.capsys.readouterr()
+    lines = info.lines(tmp_path / "s")
+    assert lines["weights"] == "Kinetics, sha256 unknown"
+    code = store.attributes["code_sha256"]
+    assert lines["code"] == f"version {mktn.__version__}, sha256 {code[:12]}"
+    assert lines["frame rate"] == "8 fps, policy 8 frames a second, stated"
+    assert lines["file sha256"] == sha256((tmp_path / "v_a.npz").read_bytes()).hexdigest()
+    assert lines["videos"] == "1 ok, 1 failed; 1 x not in the file: v_b"
+    assert lines["origin"] == "imported"
+    assert "weights name" not in lines
+    assert "frame rate policy" not in lines
 
 
 @pytest.mark.parametrize("compressor", ["none", "blosc-zstd"])
@@ -122,7 +186,8 @@ def test_a_simulated_store_repeats_its_statement(
     assert lines["settings"] == "seed 0, noise 3"
     assert lines["how seen"].endswith("stride, frame rate, preprocessing: simulated")
     assert "unknown" not in lines["how seen"]
-    assert (lines["rows"], lines["rows a second"]) == ("12", "0.200 found")
+    assert lines["rows"] == "12, 4 of each video"
+    assert lines["rows a second"] == "0.200, of equal bins"
     assert lines["compressor"] == {"none": "none", "blosc-zstd": "blosc-zstd"}[compressor]
 
 
@@ -172,6 +237,9 @@ def test_what_is_no_store_is_one_line(tmp_path: Path, info: Info) -> None:
     assert "found a folder of something else, expected a folder of part-*.zarr" in info.error(
         tmp_path
     )
+    file = tmp_path / "features.hdf5"
+    file.touch()
+    assert "found a file, expected a folder of part-*.zarr" in info.error(file)
     write_part(tmp_path, 0, EXTRACTED)
     (tmp_path / "part-0.zarr" / "features" / "zarr.json").write_text("{")
     assert "part-0.zarr/features/zarr.json: metadata cannot be read" in info.error(tmp_path)
