@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mktn.config import fill, read_settings
+from mktn.datasets.by_hand import advice, at
 from mktn.datasets.fetch import Fetcher, NotBroughtError
 from mktn.datasets.http_client import TransferSettings
+from mktn.datasets.listing import described, listing
 from mktn.datasets.registry import (
     OWNERS,
     ROLES,
     SourceFile,
-    listing,
     read_registry,
     select,
 )
@@ -25,20 +26,28 @@ from mktn.datasets.source_lock import SourceLock
 from mktn.errors import UserError
 from mktn.files import locked
 
+REGISTRY = Path("workflow", "sources.tsv")
 SHOWN = 3  # files whose failures are told in full
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `mktn download`."""
-    parser.add_argument("--registry", required=True, type=Path, help="workflow/sources.tsv")
+    parser.add_argument(
+        "--registry", type=Path, help=f"table of the files; {REGISTRY} of the working directory"
+    )
     parser.add_argument("--dataset", choices=OWNERS, help="whose files; without it of all")
     parser.add_argument(
-        "--roles", default="annotations", help=f"which files: some of {','.join(ROLES)}, or all"
+        "--roles",
+        help=f"which files: some of {','.join(ROLES)}, or all; annotations, and all in a list",
     )
     parser.add_argument(
         "--only", nargs="+", metavar="NAME", help="these files, whatever their role"
     )
-    parser.add_argument("--list", action="store_true", help="print the files and bring nothing")
+    parser.add_argument(
+        "--list",
+        action="store_true",
+        help="print the files and bring nothing; with --only of one file, all that is known of it",
+    )
     parser.add_argument(
         "--mirror",
         action="append",
@@ -53,17 +62,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lock", type=Path, help="first contents of unknown files; sources.lock beside --out"
     )
+    parser.add_argument(
+        "--place",
+        help="where a person is told to put files, {path} being their path in a mirror;"
+        " without it their place in --out",
+    )
     parser.add_argument("--settings", help="JSON, or a file: patience of the transfers")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Bring the files that are not in OUT yet, or list them."""
-    roles = _roles(arguments.roles)
-    registry = read_registry(arguments.registry)
+    roles = _roles(arguments.roles or ("all" if arguments.list else "annotations"))
+    registry = read_registry(arguments.registry or _registry_here())
     if arguments.list:
-        # A list shows every role unless some are asked for.
-        shown = None if arguments.roles == "annotations" else roles
-        print(listing(select(registry, arguments.dataset, shown, arguments.only)))
+        files = select(registry, arguments.dataset, roles, arguments.only)
+        if not files:
+            print(
+                f"no file of {arguments.dataset or 'the registry'} has one of the roles {arguments.roles}"
+            )
+        elif arguments.only and len(files) == 1:
+            print(described(files[0]))
+        else:
+            print(listing(files))
         return
     if arguments.out is None:
         raise UserError("where to put the files is not said", do="add --out FOLDER, or --list")
@@ -77,7 +97,9 @@ def run(arguments: argparse.Namespace) -> None:
     out = arguments.out.resolve()
     lock = SourceLock(arguments.lock or out.parent / "sources.lock")
     try:
-        new = download(files, arguments.mirror, out, lock, settings, bool(arguments.dataset))
+        new, recorded = download(
+            files, arguments.mirror, out, lock, settings, bool(arguments.dataset), arguments.place
+        )
     except OSError as error:
         raise UserError(
             "a file cannot be written or read",
@@ -87,7 +109,11 @@ def run(arguments: argparse.Namespace) -> None:
         ) from error
     whose = arguments.dataset or "all"
     there = len(files) - new
-    print(f"{whose}: {new} files brought to {arguments.out} and verified, {there} were there")
+    first = f", {recorded} recorded (sha256 not known before)" if recorded else ""
+    print(
+        f"{whose}: {new} files brought to {arguments.out}, {there} were there;"
+        f" {len(files) - recorded} verified{first}"
+    )
 
 
 def download(
@@ -97,10 +123,14 @@ def download(
     lock: SourceLock,
     settings: TransferSettings,
     one_dataset: bool,
-) -> int:
-    """Bring `files` to `out`; the number of those that were not there already.
+    place: str | None = None,
+) -> tuple[int, int]:
+    """Bring `files` to `out`.
 
-    With `one_dataset`, the first folder of their paths is left out. Raises UserError, one line,
+    Returns how many were not there already, and of how many the content was not known before.
+
+    With `one_dataset`, the first folder of their paths is left out. A person is told to put files
+    at `place`, as --place says. Raises UserError, one line,
     when some could not be brought; `out` is then as before and `OUT.part/` holds what came.
     """
     fetcher = Fetcher(mirrors, lock, settings)
@@ -127,7 +157,7 @@ def download(
                 failures.append((file, "; ".join([*wrong, str(error)])))
         if failures:
             _remove_empty(staging)
-            raise _failed(failures, len(files), out, one_dataset)
+            raise _failed(failures, len(files), out, one_dataset, place)
         for file, brought, folder in moves:
             folder.mkdir(parents=True, exist_ok=True)
             # A wrong or older form of the file would be read in place of the new one.
@@ -135,7 +165,17 @@ def download(
                 (folder / form).unlink(missing_ok=True)
             shutil.move(brought, folder / brought.name)
         _remove_empty(staging)
-    return len(moves)
+    return len(moves), len(fetcher.recorded)
+
+
+def _registry_here() -> Path:
+    if not REGISTRY.is_file():
+        raise UserError(
+            "no registry of sources is given, and the working directory has none",
+            expected=f"{REGISTRY} there",
+            do="run it in the repository's folder, or add --registry FILE",
+        )
+    return REGISTRY
 
 
 def _roles(text: str) -> list[str] | None:
@@ -151,28 +191,24 @@ def _roles(text: str) -> list[str] | None:
 
 
 def _failed(
-    failures: list[tuple[SourceFile, str]], count: int, out: Path, one_dataset: bool
+    failures: list[tuple[SourceFile, str]],
+    count: int,
+    out: Path,
+    one_dataset: bool,
+    place: str | None,
 ) -> UserError:
     """One line: what was tried for each, why it failed, what to do."""
     told = []
     for file, why in failures[:SHOWN]:
         target = out / Path(*Path(file.path).parts[int(one_dataset) :])
-        told.append(f"{file.path}: {why}; {_advice(file)}; put it at {target}")
+        put = at(place, file.path) if place else target
+        # A pipeline has its mirror in the configuration.
+        other = "name another --mirror, or " if file.addresses and not place else ""
+        told.append(f"{file.path}: {why}; {other}{advice(file)}; put it at {put}")
     more = f"; {len(failures) - SHOWN} more alike" if len(failures) > SHOWN else ""
     return UserError(
         f"{len(failures)} of {count} files could not be brought: {' | '.join(told)}{more}"
     )
-
-
-def _advice(file: SourceFile) -> str:
-    size = f" ({file.bytes} bytes, sha256 {file.sha256})" if file.sha256 else ""
-    if file.form or file.status in ("gone", "local"):
-        state = {"gone": "is gone", "local": "has no public address"}.get(
-            file.status, "needs a form, an account or a browser"
-        )
-        terms = f", terms at {file.terms}" if file.terms else ""
-        return f"it {state}{terms}: {file.note}{size}"
-    return f"name another --mirror, or get it from {file.source}{size}"
 
 
 def _remove_empty(staging: Path) -> None:

@@ -3,6 +3,8 @@
 import csv
 import dataclasses
 import difflib
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -106,19 +108,12 @@ def select(
     return [file for file in of_dataset if roles is None or file.role in roles]
 
 
-def listing(files: Iterable[SourceFile]) -> str:
-    """A table of the files for reading: what, how large, whether checked, how to get it."""
-    rows = [("name", "dataset", "role", "size", "sha256", "address", "licence")]
-    for file in files:
-        how = f"{file.status}, by hand" if file.form else file.status
-        known = "known" if file.sha256 else "first use"
-        size = "?" if file.bytes is None else megabytes(file.bytes)
-        rows.append((file.name, file.dataset, file.role, size, known, how, file.licence))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+def rows_sha256(files: Iterable[SourceFile]) -> str:
+    """Hash of what decides which bytes are brought and whence: not of notes, terms or licences."""
+    rows = [
+        (file.name, file.path, file.sha256, file.bytes, file.url, file.mirrors) for file in files
+    ]
+    return hashlib.sha256(json.dumps(sorted(rows)).encode()).hexdigest()
 
 
 def megabytes(count: int) -> str:
