@@ -28,17 +28,6 @@ LOADING = [
 ]
 STEP_CODE = {
     "synthesize": ["datasets/synthetic"],
-    "download": [
-        f"datasets/{name}.py"
-        for name in (
-            "download",
-            "registry",
-            "fetch",
-            "transfer",
-            "http_client",
-            "source_lock",
-        )
-    ],
     "pairs": ["datasets/pairs.py", *READERS],
     "reannotations": ["datasets/reannotations.py", *READERS],
     "simulate": [

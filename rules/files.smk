@@ -1,9 +1,11 @@
 # Files of the mirror and files that the user names, which nothing here makes.
+import functools
 import os
 import shlex
 from pathlib import Path
 
-from mktn.datasets.registry import read_registry
+from mktn.datasets.by_hand import in_mirror, missing
+from mktn.datasets.registry import read_registry, rows_sha256, select
 from mktn.errors import UserError
 
 PUBLISHED_PATHS = {
@@ -14,28 +16,57 @@ PUBLISHED_PATHS = {
 }
 
 
-def mirrored(given, where, what):
+# Roles of the archives that the folders of `published` are unpacked from.
+ARCHIVE_ROLES = {"file": "features", "videos": "videos"}
+# Where a person puts a file, never among the outputs of rules: those Snakemake takes for made, or
+# removes.
+BY_HAND = shlex.quote(in_mirror(config["mirror"]))
+
+
+@functools.cache
+def registry():
+    """The rows of the registry, read once."""
+    try:
+        return tuple(read_registry(Path(REGISTRY)))
+    except UserError as error:
+        stop(error)
+
+
+def source_rows(dataset=None, roles=None, only=None):
+    """Hash of the rows that a download brings, so that other edits do not run it again."""
+    try:
+        return rows_sha256(select(registry(), dataset, roles, only))
+    except UserError as error:
+        stop(error)
+
+
+def mirrored(given, where, what, dataset="", role=""):
     """A file of the mirror, plain or .gz; without a mirror, where its download puts it.
 
     Absolute paths are nobody's but the user's. `where` in the configuration it is named, and
-    `what` it should be, are for the user who named one that is not there.
+    `what` it should be, are for the user who named one that is not there; an archive of this
+    dataset and role may hold it.
     """
     path = os.path.join(config["mirror"] or "", given)
-    if config["mirror"] is None and not os.path.isabs(given):
-        name = next(
-            (f.name for f in read_registry(Path(REGISTRY)) if f.path == given), None
-        )
-        if name is not None:
-            return f"data/{SOURCE}/files/{name}/{given}"
-    for form in (path, f"{path}.gz"):
-        if os.path.exists(form):
-            return form
+    row = None
+    if not os.path.isabs(given):
+        row = next((file for file in registry() if file.path == given), None)
+    if row is not None and row.addresses and config["mirror"] is None:
+        return f"data/{SOURCE}/files/{row.name}/{given}"
+    if row is None or config["mirror"] is not None:
+        for form in (path, f"{path}.gz"):
+            if os.path.exists(form):
+                return form
+    do = ""
+    if not os.path.isabs(given):
+        do = missing(registry(), given, in_mirror(config["mirror"]), dataset, role)
     stop(
         UserError(
             "file is missing",
             where=path,
             expected=f"{what}, as {where} names it",
-            do="put it there or name another; `mktn download --list` says where files come from",
+            do=do
+            or "put it there or name another; `mktn download --list` says where files come from",
         )
     )
 
@@ -53,7 +84,8 @@ def published_path(dataset, key):
                 do="name it there; docs/data.md says what there is",
             )
         )
-    return mirrored(given, where, PUBLISHED_PATHS[key])
+    role = ARCHIVE_ROLES.get(key, "")
+    return mirrored(given, where, PUBLISHED_PATHS[key], dataset, role)
 
 
 def extraction_inputs(wildcards):

@@ -26,9 +26,16 @@ if SOURCE == "synthetic":
 
 else:
 
+    # Simulated features are made from the labels of actions, where a dataset has them.
+    ROLES = [
+        "annotations",
+        *(["labels"] if SOURCE == "simulated" else []),
+        *([] if STANDARD else ["splits"]),
+    ]
+
     rule download:
         input:
-            registry=REGISTRY,
+            registry=ancient(REGISTRY),
         output:
             annotations=directory(f"{DATA}/annotations/{{dataset}}"),
         log:
@@ -42,23 +49,17 @@ else:
             mem_mb=500,
             runtime=60,
         params:
-            mirror=MIRROR,
-            # Simulated features are made from the labels of actions, where a dataset has them.
-            roles=",".join(
-                [
-                    "annotations",
-                    *(["labels"] if SOURCE == "simulated" else []),
-                    *([] if STANDARD else ["splits"]),
-                ]
-            ),
-            code=code("download"),
+            roles=",".join(ROLES),
+            # Neither the downloader's code nor the mirror: they do not change verified bytes.
+            rows=lambda w: source_rows(w.dataset, ROLES),
         shell:
             "mktn download --dataset {wildcards.dataset} --registry {input.registry}"
-            " --roles {params.roles} {params.mirror} --out {output.annotations} > {log} 2>&1"
+            " --roles {params.roles} {MIRROR} --place {BY_HAND} --out {output.annotations}"
+            " > {log} 2>&1"
 
     rule download_file:
         input:
-            registry=REGISTRY,
+            registry=ancient(REGISTRY),
         output:
             f"data/{SOURCE}/files/{{name}}/{{path}}",
         log:
@@ -75,10 +76,10 @@ else:
         params:
             out=f"data/{SOURCE}/files/{{name}}",
             lock=f"data/{SOURCE}/files/sources.lock",
-            code=code("download"),
+            rows=lambda w: source_rows(only=[w.name]),
         shell:
             "mktn download --only {wildcards.name} --registry {input.registry}"
-            " --out {params.out} --lock {params.lock} > {log} 2>&1"
+            " --place {BY_HAND} --out {params.out} --lock {params.lock} > {log} 2>&1"
 
 
 rule pairs:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mktn.config import fill, read_settings
+from mktn.datasets.by_hand import advice, at
 from mktn.datasets.fetch import Fetcher, NotBroughtError
 from mktn.datasets.http_client import TransferSettings
 from mktn.datasets.registry import (
@@ -53,6 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lock", type=Path, help="first contents of unknown files; sources.lock beside --out"
     )
+    parser.add_argument(
+        "--place",
+        help="where a person is told to put files, {path} being their path in a mirror;"
+        " without it their place in --out",
+    )
     parser.add_argument("--settings", help="JSON, or a file: patience of the transfers")
 
 
@@ -77,7 +83,9 @@ def run(arguments: argparse.Namespace) -> None:
     out = arguments.out.resolve()
     lock = SourceLock(arguments.lock or out.parent / "sources.lock")
     try:
-        new = download(files, arguments.mirror, out, lock, settings, bool(arguments.dataset))
+        new = download(
+            files, arguments.mirror, out, lock, settings, bool(arguments.dataset), arguments.place
+        )
     except OSError as error:
         raise UserError(
             "a file cannot be written or read",
@@ -97,10 +105,12 @@ def download(
     lock: SourceLock,
     settings: TransferSettings,
     one_dataset: bool,
+    place: str | None = None,
 ) -> int:
     """Bring `files` to `out`; the number of those that were not there already.
 
-    With `one_dataset`, the first folder of their paths is left out. Raises UserError, one line,
+    With `one_dataset`, the first folder of their paths is left out. A person is told to put files
+    at `place`, as --place says. Raises UserError, one line,
     when some could not be brought; `out` is then as before and `OUT.part/` holds what came.
     """
     fetcher = Fetcher(mirrors, lock, settings)
@@ -127,7 +137,7 @@ def download(
                 failures.append((file, "; ".join([*wrong, str(error)])))
         if failures:
             _remove_empty(staging)
-            raise _failed(failures, len(files), out, one_dataset)
+            raise _failed(failures, len(files), out, one_dataset, place)
         for file, brought, folder in moves:
             folder.mkdir(parents=True, exist_ok=True)
             # A wrong or older form of the file would be read in place of the new one.
@@ -151,28 +161,24 @@ def _roles(text: str) -> list[str] | None:
 
 
 def _failed(
-    failures: list[tuple[SourceFile, str]], count: int, out: Path, one_dataset: bool
+    failures: list[tuple[SourceFile, str]],
+    count: int,
+    out: Path,
+    one_dataset: bool,
+    place: str | None,
 ) -> UserError:
     """One line: what was tried for each, why it failed, what to do."""
     told = []
     for file, why in failures[:SHOWN]:
         target = out / Path(*Path(file.path).parts[int(one_dataset) :])
-        told.append(f"{file.path}: {why}; {_advice(file)}; put it at {target}")
+        put = at(place, file.path) if place else target
+        # A pipeline has its mirror in the configuration.
+        other = "name another --mirror, or " if file.addresses and not place else ""
+        told.append(f"{file.path}: {why}; {other}{advice(file)}; put it at {put}")
     more = f"; {len(failures) - SHOWN} more alike" if len(failures) > SHOWN else ""
     return UserError(
         f"{len(failures)} of {count} files could not be brought: {' | '.join(told)}{more}"
     )
-
-
-def _advice(file: SourceFile) -> str:
-    size = f" ({file.bytes} bytes, sha256 {file.sha256})" if file.sha256 else ""
-    if file.form or file.status in ("gone", "local"):
-        state = {"gone": "is gone", "local": "has no public address"}.get(
-            file.status, "needs a form, an account or a browser"
-        )
-        terms = f", terms at {file.terms}" if file.terms else ""
-        return f"it {state}{terms}: {file.note}{size}"
-    return f"name another --mirror, or get it from {file.source}{size}"
 
 
 def _remove_empty(staging: Path) -> None:

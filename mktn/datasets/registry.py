@@ -3,6 +3,8 @@
 import csv
 import dataclasses
 import difflib
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -104,6 +106,14 @@ def select(
                 )
         return [named[name] for name in dict.fromkeys(only)]
     return [file for file in of_dataset if roles is None or file.role in roles]
+
+
+def rows_sha256(files: Iterable[SourceFile]) -> str:
+    """Hash of what decides which bytes are brought and whence: not of notes, terms or licences."""
+    rows = [
+        (file.name, file.path, file.sha256, file.bytes, file.url, file.mirrors) for file in files
+    ]
+    return hashlib.sha256(json.dumps(sorted(rows)).encode()).hexdigest()
 
 
 def listing(files: Iterable[SourceFile]) -> str:

@@ -156,6 +156,10 @@ def test_what_a_person_must_fetch_says_how_and_where_to_put_it(
     for text in (words, "terms at http://terms", "ask its authors", f"put it at {target}"):
         assert text in error
     assert "127.0.0.1" not in error
+    assert download(tmp_path, "--place", "M/{path}, then", dataset="activitynet") == 2
+    error = capsys.readouterr().err
+    assert error.endswith("put it at M/activitynet_captions/f/c3d.hdf5, then\n")
+    assert str(tmp_path) not in error
     target.parent.mkdir(parents=True)
     target.write_bytes(b"by hand")
     assert download(tmp_path, dataset="activitynet") == 0

@@ -6,7 +6,7 @@ import pytest
 
 from mktn.cli import main
 from mktn.datasets import DATASETS
-from mktn.datasets.registry import COLUMNS, SourceFile, read_registry
+from mktn.datasets.registry import COLUMNS, SourceFile, read_registry, rows_sha256
 from mktn.errors import UserError
 from tests.datasets.http_server import row, write_registry
 
@@ -142,3 +142,22 @@ def test_what_is_asked_wrongly_is_said(capsys, options, words) -> None:
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("cells", "same"),
+    [
+        ({"note": "a page more", "terms": "http://t", "source": "another page"}, True),
+        ({"url": "http://other/"}, False),
+        ({"mirrors": "http://other/"}, False),
+        ({"sha256": SHA256}, False),
+        ({"bytes": "7"}, False),
+        ({"path": "pretrained/other"}, False),
+    ],
+)
+def test_the_hash_of_rows_is_of_what_is_brought(tmp_path: Path, cells, same: bool) -> None:
+    def of(*rows: dict[str, str]) -> str:
+        return rows_sha256(read_registry(write_registry(tmp_path, *rows)))
+
+    one, two = row(url="http://x/y"), row(url="http://x/z", name="b", path="a/b")
+    assert (of(one, two) == of(two, one | cells)) is same

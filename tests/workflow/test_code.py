@@ -22,7 +22,6 @@ OTHER = {
 }
 # step -> what its module imports and its numbers do not come from
 UNUSED = {
-    "download": {"datasets/progress.py", "datasets/sentences.py"},
     "evaluate": {"engine/baselines.py", "engine/criterion.py", "losses.py"},
     "evaluate_baseline": {
         *(f"engine/{name}.py" for name in ("checkpoint", "criterion", "decode", "predict")),

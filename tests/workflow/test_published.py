@@ -131,18 +131,85 @@ def test_what_is_not_there_is_said_in_one_line(mirror: Path, tmp_path: Path) -> 
 
 def test_without_a_mirror_files_of_the_registry_are_downloaded(tmp_path: Path) -> None:
     given = {"features": {"backbone": "vgg"}, "published": {
-        "file": "charades_sta/features/vgg_rgb_features.hdf5", "import": {"preset": "charades-vgg"}
+        "file": "charades_sta/features/Charades_v1_features_rgb.tar.gz",
+        "import": {"preset": "charades-vgg"},
     }}  # fmt: skip
-    configuration = tmp_path / "vgg.json"
+    said = planned(tmp_path, given, "-np")
+    assert jobs(said)["download"] == 1
+    assert jobs(said)["download_file"] == 1
+    assert "--only charades-vgg-txt" in said
+    place = "--place 'MIRROR/{path}, and give --config mirror=MIRROR'"
+    assert said.count(place) == 2
+
+
+@pytest.mark.parametrize(
+    ("file", "words", "with_mirror"),
+    [
+        ("vgg_rgb_features.hdf5", "it needs a form, an account or a browser", False),
+        ("i3d", "get the archive charades-i3d-npy (i3d_vslnet.zip), or charades-i3d-lgi", True),
+    ],
+)
+def test_what_only_a_person_can_get_stops_before_any_job(
+    tmp_path: Path, mirror: Path, file: str, words: str, with_mirror: bool
+) -> None:
+    path = f"charades_sta/features/{file}"
+    given = {"published": {"file": path, "import": {"preset": "charades-vgg"}}}
+    said = planned(tmp_path, given, "-n", *([f"mirror={mirror}"] if with_mirror else []))
+    line = next(line for line in said.splitlines() if line.startswith("mktn:"))
+    assert "file is missing" in line
+    assert words in line
+    place = (
+        f"{mirror}/{path}" if with_mirror else f"MIRROR/{path}, and give --config mirror=MIRROR"
+    )
+    assert line.endswith(f"at {place}")
+    assert "Job stats" not in said
+    assert "Traceback" not in said
+
+
+def planned(directory: Path, given: dict[str, object], how: str, *config: str) -> str:
+    """What Snakemake says that it would do, for charades as given and the real registry."""
+    configuration = directory / "given.json"
     configuration.write_text(json.dumps({"per_dataset": {"charades": given}}))
     files = [ROOT / "config.yaml", TINY, configuration]
-    done = snakemake(
-        tmp_path, "-n", "--configfile", *map(str, files), "--config", *PUBLISHED,
-        "--", "data/published/groups/charades/groups.parquet",
-    )  # fmt: skip
-    assert jobs(done.stdout)["download"] == 1
-    assert jobs(done.stdout)["download_file"] == 1
-    assert "--only charades-vgg-hdf5" in snakemake(
-        tmp_path, "-np", "--configfile", *map(str, files), "--config", *PUBLISHED,
+    return snakemake(
+        directory, how, "--configfile", *map(str, files), "--config", *PUBLISHED, *config,
         "--", "data/published/groups/charades/groups.parquet",
     ).stdout  # fmt: skip
+
+
+def test_only_an_edit_of_its_rows_runs_a_download_again(mirror: Path, tmp_path: Path) -> None:
+    registry = tmp_path / "sources.tsv"
+    schemas = tmp_path / "schemas"
+    schemas.symlink_to(mirror / "schemas")
+    text = (mirror / "sources.tsv").read_text()
+
+    def download(*options: str, rows: str = text, with_mirror: Path = mirror) -> str:
+        registry.write_text(rows)
+        config = [*PUBLISHED, f"registry={registry}", f"mirror={with_mirror}"]
+        target = "data/published/annotations/charades"
+        return snakemake(
+            tmp_path, *options, "--configfile", *map(str, (ROOT / "config.yaml", TINY)),
+            "--config", *config, "--", target,
+        ).stdout  # fmt: skip
+
+    said = download()
+    assert (tmp_path / "data/published/annotations/charades").is_dir(), said
+    assert "Nothing to be done" in download("-n", rows=text.replace("made here", "a note"))
+    assert "Nothing to be done" in download("-n", with_mirror=tmp_path / "other")
+    first = text.splitlines()[1].split("\t")
+    other = text.replace(first[COLUMNS.index("sha256")], "0" * 64)
+    assert jobs(download("-n", rows=other))["download"] == 1
+
+
+def test_what_no_place_gives_is_to_be_put_in_the_mirror(mirror: Path, tmp_path: Path) -> None:
+    target = "data/published/annotations/charades"
+    done = snakemake(
+        tmp_path, "--configfile", *map(str, (ROOT / "config.yaml", TINY)),
+        "--config", *PUBLISHED, f"registry={mirror}/sources.tsv", "--", target,
+    )  # fmt: skip
+    assert done.returncode != 0
+    log = (tmp_path / "logs/published/download/charades.log").read_text()
+    assert "; put it at MIRROR/charades_sta/" in log
+    assert ", and give --config mirror=MIRROR" in log
+    # A file put among the outputs would be taken for made, or removed.
+    assert target not in log
