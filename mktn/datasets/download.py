@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> None:
     out = arguments.out.resolve()
     lock = SourceLock(arguments.lock or out.parent / "sources.lock")
     try:
-        new = download(
+        new, recorded = download(
             files, arguments.mirror, out, lock, settings, bool(arguments.dataset), arguments.place
         )
     except OSError as error:
@@ -95,7 +95,11 @@ def run(arguments: argparse.Namespace) -> None:
         ) from error
     whose = arguments.dataset or "all"
     there = len(files) - new
-    print(f"{whose}: {new} files brought to {arguments.out} and verified, {there} were there")
+    first = f", {recorded} recorded (sha256 not known before)" if recorded else ""
+    print(
+        f"{whose}: {new} files brought to {arguments.out}, {there} were there;"
+        f" {len(files) - recorded} verified{first}"
+    )
 
 
 def download(
@@ -106,8 +110,10 @@ def download(
     settings: TransferSettings,
     one_dataset: bool,
     place: str | None = None,
-) -> int:
-    """Bring `files` to `out`; the number of those that were not there already.
+) -> tuple[int, int]:
+    """Bring `files` to `out`.
+
+    Returns how many were not there already, and of how many the content was not known before.
 
     With `one_dataset`, the first folder of their paths is left out. A person is told to put files
     at `place`, as --place says. Raises UserError, one line,
@@ -145,7 +151,7 @@ def download(
                 (folder / form).unlink(missing_ok=True)
             shutil.move(brought, folder / brought.name)
         _remove_empty(staging)
-    return len(moves)
+    return len(moves), len(fetcher.recorded)
 
 
 def _roles(text: str) -> list[str] | None:

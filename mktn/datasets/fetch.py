@@ -15,7 +15,7 @@ from mktn.datasets.http_client import TransferError, TransferSettings, new_sessi
 from mktn.datasets.progress import Progress
 from mktn.datasets.registry import SourceFile
 from mktn.datasets.source_lock import SourceLock
-from mktn.datasets.transfer import CHUNK_BYTES, Transfer, known_beside
+from mktn.datasets.transfer import CHUNK_BYTES, Transfer, is_html, known_beside
 
 
 class NotBroughtError(Exception):
@@ -39,6 +39,7 @@ class Fetcher:
         self.mirrors, self.lock, self.settings = mirrors, lock, settings
         self.session = new_session(settings)
         self.unreachable: set[str] = set()
+        self.recorded: set[str] = set()  # names of the files whose content was not known before
 
     def bring(self, file: SourceFile, folder: Path) -> Path:
         """The file in `folder`, as NAME or NAME.gz as its place has it.
@@ -47,9 +48,13 @@ class Fetcher:
         with the reasons where all fail, OSError where the disk is full.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        present, _ = self.standing(file, folder)
-        if present is not None:
-            return present
+        right = None
+        for path, wrong in self._forms(file, folder):
+            if wrong is not None:
+                path.unlink()
+            right = right or (path if wrong is None else None)
+        if right is not None:
+            return right
         places = [(mirror, True) for mirror in self.mirrors]
         places += [(address, False) for address in file.addresses]
         tried = []
@@ -57,25 +62,31 @@ class Fetcher:
             try:
                 return self._from_place(file, place, given, folder)
             except TransferError as error:
-                tried.append(f"{place}: {error}")
+                # What is local names its own path.
+                tried.append(f"{place}: {error}" if _remote(place) else str(error))
         raise NotBroughtError("; ".join(tried) or "no address to try")
 
     def standing(self, file: SourceFile, folder: Path) -> tuple[Path | None, list[str]]:
-        """The file where it stands in `folder` already and is right; else why it is not."""
-        why: list[str] = []
+        """The file where it stands in `folder` already and is right; else why it is not.
+
+        Both NAME and NAME.gz must be right where both stand: readers take the plain one.
+        """
+        forms = list(self._forms(file, folder))
+        why = [f"{path}: {wrong}" for path, wrong in forms if wrong is not None]
+        return (forms[0][0] if forms and not why else None), why
+
+    def _forms(self, file: SourceFile, folder: Path) -> Iterator[tuple[Path, str | None]]:
+        """NAME and NAME.gz where they stand in `folder`, each with why it is not the file."""
         for path in (folder / file.file_name, folder / f"{file.file_name}.gz"):
-            if not path.is_file():
-                continue
-            wrong = self._verify(file, path, f"file:{path}")
-            if wrong is None:
-                return path, why
-            why.append(f"{path}: {wrong}")
-        return None, why
+            if path.is_file():
+                yield path, self._verify(file, path, f"file:{path}")
 
     def _from_place(self, file: SourceFile, place: str, given: bool, folder: Path) -> Path:
         """From a mirror (`given`: a directory or an http base) or from an address of the file."""
-        if not place.startswith(("http://", "https://")):
+        if not _remote(place):
             path = _local(place)
+            if given and not path.is_dir():
+                raise TransferError(f"{path}: no such folder")
             paths = [path / file.path, path / f"{file.path}.gz"] if given else [path]
             return self._copied(file, paths, folder)
         if not given:
@@ -91,7 +102,7 @@ class Fetcher:
     def _copied(self, file: SourceFile, paths: list[Path], folder: Path) -> Path:
         found = next((path for path in paths if path.is_file()), None)
         if found is None:
-            raise TransferError("is not there")
+            raise TransferError(f"{paths[0]} is not there")
         name = found.name if found.name == f"{file.file_name}.gz" else file.file_name
         # Not NAME.part: what has come over http stays until the file is whole.
         copy = folder / f"{name}.copy"
@@ -101,8 +112,11 @@ class Fetcher:
             copy.unlink(missing_ok=True)
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            raise TransferError(f"cannot be read ({error.strerror})") from error
-        return self._kept(file, copy, folder / name, str(found))
+            raise TransferError(f"{found}: cannot be read ({error.strerror})") from error
+        try:
+            return self._kept(file, copy, folder / name, str(found))
+        except TransferError as error:
+            raise TransferError(f"{found}: {error}") from error
 
     def _fetched(self, file: SourceFile, url: str, target: Path) -> Path:
         host = urllib.parse.urlsplit(url).netloc
@@ -120,6 +134,7 @@ class Fetcher:
             expected_bytes=None if packed or expected is None else expected.bytes or None,
             checked=expected is not None and bool(expected.sha256),
             progress=progress,
+            expected_by=self._by_lock(file),
         )
         try:
             transfer.run()
@@ -167,20 +182,34 @@ class Fetcher:
         try:
             found = content_of(path, packed)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            return f"cannot be unpacked ({error})"
-        expected = self._expected(file)
-        if expected is not None and expected.bytes not in (0, found.bytes):
-            return f"another content, {found.bytes} bytes where {expected.bytes} are expected"
-        if expected is None or not expected.sha256:
-            self.lock.record(file.name, found.sha256, found.bytes, origin)
-            print(f"{file.name}: first use, sha256 {found.sha256} recorded in {self.lock.path}")
+            return _PAGE if _is_page(path, False) else f"cannot be unpacked ({error})"
+        expected = self._expected(file) or Content("", 0)
+        length_differs = expected.bytes not in (0, found.bytes)
+        if found.sha256 == expected.sha256 and not length_differs:
             return None
-        if found.sha256 == expected.sha256:
-            return None
-        why = f"another content, sha256 {found.sha256} where {expected.sha256} is expected"
-        if file.sha256:
-            return why
-        return f"{why} by {self.lock.path} since {self.lock.entries[file.name].date}"
+        if _is_page(path, packed) and not file.path.endswith(".html"):
+            return _PAGE
+        by = self._by_lock(file)
+        if length_differs:
+            return f"another content, {found.bytes} bytes where {expected.bytes} are expected{by}"
+        if expected.sha256:
+            return (
+                f"another content, sha256 {found.sha256} where {expected.sha256} is expected{by}"
+            )
+        self.lock.record(file.name, found.sha256, found.bytes, origin)
+        self.recorded.add(file.name)
+        print(f"{file.name}: first use, sha256 {found.sha256} recorded in {self.lock.path}")
+        return None
+
+    def _by_lock(self, file: SourceFile) -> str:
+        """That the lock knows the content, and how to make it forget; "" where it does not."""
+        locked = self.lock.entries.get(file.name)
+        if file.sha256 or locked is None:
+            return ""
+        return (
+            f" by {self.lock.path} since {locked.date} (where the new one is right, remove the"
+            f" entry {file.name} there)"
+        )
 
 
 def content_of(path: Path, packed: bool) -> Content:
@@ -192,10 +221,21 @@ def content_of(path: Path, packed: bool) -> Content:
     return Content(digest.hexdigest(), count)
 
 
+_PAGE = "an HTML page in place of the file (a login, consent or error page)"
+
+
+def _is_page(path: Path, packed: bool) -> bool:
+    return is_html(next(_chunks(path, packed), b""))
+
+
 def _chunks(path: Path, packed: bool) -> Iterator[bytes]:
     with gzip.open(path, "rb") if packed else path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             yield chunk
+
+
+def _remote(place: str) -> bool:
+    return place.startswith(("http://", "https://"))
 
 
 def _local(place: str) -> Path:

@@ -37,6 +37,7 @@ class Transfer:
     expected_bytes: int | None
     checked: bool
     progress: Callable[[int, int | None], None]
+    expected_by: str = ""  # who says the known length, where that is not the registry
     resumed: bool = False  # whether bytes of an earlier run or server are in the result
     bounded: bool = True  # whether a body that is cut would have been seen
 
@@ -106,11 +107,15 @@ class Transfer:
         if kind.lower().startswith("text/html"):
             raise TransferError(_HTML)
         coding = response.headers.get("Content-Encoding", "identity")
-        if coding != "identity":
+        # Servers call a packed file encoded; what comes is read raw and is the file itself.
+        packed = self.part.name.endswith((".gz.part", ".tgz.part"))
+        if coding != "identity" and not (packed and coding.lower() in ("gzip", "x-gzip")):
             raise TransferError(f"the body is encoded ({coding}) although that was not asked for")
         expected = self.expected_bytes
         if total is not None and expected is not None and total != expected:
-            raise TransferError(f"the server says {total} bytes, {expected} are expected")
+            raise TransferError(
+                f"the server says {total} bytes, {expected} are expected{self.expected_by}"
+            )
 
     def _beyond_the_end(self, response: requests.Response, offset: int) -> None:
         """Status 416: all is there already, or what is there is not of this file."""
@@ -125,7 +130,7 @@ class Transfer:
         slow = _Stall(self.settings)
         # read1 gives what has come, so that a trickle is seen and kept; read would block.
         chunk = response.raw.read1(CHUNK_BYTES, decode_content=False)
-        if offset == 0 and _is_html(chunk):
+        if offset == 0 and is_html(chunk):
             raise TransferError(_HTML)
         self._remember(response, total)
         with self.part.open("r+b" if offset else "wb") as file:
@@ -134,7 +139,9 @@ class Transfer:
                 have += len(chunk)
                 if end is not None and have > end:
                     file.truncate(0)
-                    raise TransferError(f"more than the {end} bytes that are expected")
+                    raise TransferError(
+                        f"more than the {end} bytes that are expected{self.expected_by}"
+                    )
                 file.write(chunk)
                 # A killed process leaves what has come, for the next to go on from.
                 file.flush()
@@ -187,7 +194,8 @@ def known_beside(part: Path) -> Path:
     return part.with_name(part.name + ".json")
 
 
-def _is_html(first: bytes) -> bool:
+def is_html(first: bytes) -> bool:
+    """Whether these first bytes are those of an HTML page."""
     start = first[:200].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     return start.startswith((b"<!doctype html", b"<html", b"<head"))
 

@@ -72,7 +72,7 @@ def test_a_missing_file_is_named_and_nothing_is_left(mirror, capsys) -> None:
     (mirror / "activitynet_captions" / "val_1.json.gz").unlink()
     assert copied(mirror) == 2
     error = capsys.readouterr().err
-    assert f"activitynet_captions/val_1.json: {mirror}: is not there; it has no public" in error
+    assert f": {mirror}/activitynet_captions/val_1.json is not there; it has no public" in error
     assert "copy it from a colleague" in error
     assert error.count("\n") == 1
     assert not (mirror.parent / "out").exists()
@@ -105,6 +105,66 @@ def test_a_wrong_file_in_place_is_replaced_by_the_right_one(mirror: Path) -> Non
     assert copied(mirror) == 0
     # The damaged plain file would be read in place of the packed one.
     assert names(out) == ["train.json.gz", "val_1.json.gz"]
+
+
+def test_a_wrong_file_beside_a_right_one_is_replaced(mirror: Path) -> None:
+    assert copied(mirror) == 0
+    out = mirror.parent / "out"
+    (out / "train.json").write_bytes(b"damaged")
+    assert (out / "train.json.gz").is_file()
+    assert copied(mirror) == 0
+    assert names(out) == ["train.json.gz", "val_1.json.gz"]
+
+
+def test_a_mirror_that_is_not_there_is_no_mirror_that_lacks_a_file(mirror, capsys) -> None:
+    nowhere = mirror.parent / "nowhere"
+    for given in (str(nowhere), nowhere.as_uri()):
+        assert download(mirror.parent, "--mirror", given, dataset="activitynet") == 2
+        assert f"{nowhere}: no such folder; it has" in capsys.readouterr().err
+    nowhere.mkdir()
+    assert download(mirror.parent, "--mirror", str(nowhere), dataset="activitynet") == 2
+    error = capsys.readouterr().err
+    assert f": {nowhere}/activitynet_captions/train.json is not there; it has" in error
+    assert "no such folder" not in error
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("known", [None, b"the file"])
+def test_a_page_in_a_mirror_is_not_the_file(mirror, capsys, packed, known) -> None:
+    path = "activitynet_captions/new.json"
+    write_registry(mirror.parent, local(known, path=path))
+    page = b"\n<!DOCTYPE html><html>please log in</html>"
+    (mirror / (f"{path}.gz" if packed else path)).write_bytes(page)
+    for given in (str(mirror), mirror.as_uri()):
+        assert download(mirror.parent, "--mirror", given, dataset="activitynet") == 2
+        assert "an HTML page in place of the file" in capsys.readouterr().err
+    (mirror / f"{path}.gz").write_bytes(gzip.compress(page))
+    (mirror / path).unlink(missing_ok=True)
+    assert copied(mirror) == 2
+    assert "an HTML page in place of the file" in capsys.readouterr().err
+    assert not (mirror.parent / "sources.lock").exists()
+    assert not (mirror.parent / "out").exists()
+
+
+def test_a_page_that_is_meant_to_be_one_comes(mirror: Path) -> None:
+    path = "activitynet_captions/licence.html"
+    write_registry(mirror.parent, local(None, path=path))
+    (mirror / path).write_bytes(b"<html>terms</html>")
+    assert copied(mirror) == 0
+    assert names(mirror.parent / "out") == ["licence.html"]
+
+
+def test_what_was_not_known_before_is_not_called_verified(mirror: Path, capsys) -> None:
+    path = "activitynet_captions/new.json"
+    known = local(b"{}", name="train", path="activitynet_captions/train.json")
+    write_registry(mirror.parent, known, local(None, path=path))
+    (mirror / path).write_bytes(b"new")
+    assert copied(mirror) == 0
+    said = capsys.readouterr().out
+    assert "2 files brought" in said
+    assert "0 were there; 1 verified, 1 recorded (sha256 not known before)" in said
+    assert copied(mirror) == 0
+    assert "2 were there; 2 verified\n" in capsys.readouterr().out
 
 
 def test_mirrors_are_tried_in_order_as_directory_and_file_address(mirror, tmp_path) -> None:
@@ -181,6 +241,12 @@ def test_an_unknown_content_is_recorded_once_and_checked_ever_after(tmp_path, ca
         assert download(tmp_path) == 2
         error = capsys.readouterr().err
         assert f"is expected by {tmp_path / 'sources.lock'} since {lock['date']}" in error
+        assert "where the new one is right, remove the entry file there" in error
+        server.answers["/file"] = whole(b"longer than the first")
+        assert download(tmp_path) == 2
+        error = capsys.readouterr().err
+        assert "the server says 21 bytes, 5 are expected by" in error
+        assert error.count("remove the entry file there") == 2  # of the one there and the new one
         server.answers["/file"] = whole(content)
         assert download(tmp_path) == 0
         assert (tmp_path / "out" / "file.bin").read_bytes() == content

@@ -1,5 +1,6 @@
 """Downloads from a real http server that does what servers do: cuts, lies, pages, busy answers."""
 
+import gzip
 import json
 import time
 from collections.abc import Iterator
@@ -150,6 +151,21 @@ def test_a_corrupted_body_is_removed_and_the_next_mirror_tried(tmp_path, server)
     assert brought(tmp_path) == CONTENT
     # The wrong bytes are not continued at the other address.
     assert server.asked == [("/wrong", None), ("/right", None)]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip"])
+def test_a_packed_file_that_is_called_encoded_comes_as_it_is(tmp_path, server, coding) -> None:
+    packed = gzip.compress(CONTENT)
+    write_registry(tmp_path, row(packed, path="pretrained/a.tar.gz", url=server.at("/file")))
+    server.answers["/file"] = whole(packed, Content_Encoding=coding)
+    assert download(tmp_path) == 0
+    assert (tmp_path / "out" / "a.tar.gz").read_bytes() == packed
+
+
+def test_another_file_that_comes_encoded_is_refused(known: Path, server: Server, capsys) -> None:
+    packed = gzip.compress(CONTENT)
+    server.answers["/file"] = whole(packed, Content_Encoding="gzip")
+    assert "encoded (gzip)" in refused(known, capsys)
 
 
 def test_when_all_fail_one_line_says_what_and_why(tmp_path, server, capsys) -> None:
