@@ -14,11 +14,11 @@ from mktn.config import fill, read_settings
 from mktn.datasets.by_hand import advice, at
 from mktn.datasets.fetch import Fetcher, NotBroughtError
 from mktn.datasets.http_client import TransferSettings
+from mktn.datasets.listing import described, listing
 from mktn.datasets.registry import (
     OWNERS,
     ROLES,
     SourceFile,
-    listing,
     read_registry,
     select,
 )
@@ -26,20 +26,28 @@ from mktn.datasets.source_lock import SourceLock
 from mktn.errors import UserError
 from mktn.files import locked
 
+REGISTRY = Path("workflow", "sources.tsv")
 SHOWN = 3  # files whose failures are told in full
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `mktn download`."""
-    parser.add_argument("--registry", required=True, type=Path, help="workflow/sources.tsv")
+    parser.add_argument(
+        "--registry", type=Path, help=f"table of the files; {REGISTRY} of the working directory"
+    )
     parser.add_argument("--dataset", choices=OWNERS, help="whose files; without it of all")
     parser.add_argument(
-        "--roles", default="annotations", help=f"which files: some of {','.join(ROLES)}, or all"
+        "--roles",
+        help=f"which files: some of {','.join(ROLES)}, or all; annotations, and all in a list",
     )
     parser.add_argument(
         "--only", nargs="+", metavar="NAME", help="these files, whatever their role"
     )
-    parser.add_argument("--list", action="store_true", help="print the files and bring nothing")
+    parser.add_argument(
+        "--list",
+        action="store_true",
+        help="print the files and bring nothing; with --only of one file, all that is known of it",
+    )
     parser.add_argument(
         "--mirror",
         action="append",
@@ -64,12 +72,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Bring the files that are not in OUT yet, or list them."""
-    roles = _roles(arguments.roles)
-    registry = read_registry(arguments.registry)
+    roles = _roles(arguments.roles or ("all" if arguments.list else "annotations"))
+    registry = read_registry(arguments.registry or _registry_here())
     if arguments.list:
-        # A list shows every role unless some are asked for.
-        shown = None if arguments.roles == "annotations" else roles
-        print(listing(select(registry, arguments.dataset, shown, arguments.only)))
+        files = select(registry, arguments.dataset, roles, arguments.only)
+        if not files:
+            print(f"no file of {arguments.dataset or 'the registry'} has one of the roles {arguments.roles}")
+        elif arguments.only and len(files) == 1:
+            print(described(files[0]))
+        else:
+            print(listing(files))
         return
     if arguments.out is None:
         raise UserError("where to put the files is not said", do="add --out FOLDER, or --list")
@@ -152,6 +164,16 @@ def download(
             shutil.move(brought, folder / brought.name)
         _remove_empty(staging)
     return len(moves), len(fetcher.recorded)
+
+
+def _registry_here() -> Path:
+    if not REGISTRY.is_file():
+        raise UserError(
+            "no registry of sources is given, and the working directory has none",
+            expected=f"{REGISTRY} there",
+            do="run it in the repository's folder, or add --registry FILE",
+        )
+    return REGISTRY
 
 
 def _roles(text: str) -> list[str] | None:

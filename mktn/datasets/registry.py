@@ -116,21 +116,6 @@ def rows_sha256(files: Iterable[SourceFile]) -> str:
     return hashlib.sha256(json.dumps(sorted(rows)).encode()).hexdigest()
 
 
-def listing(files: Iterable[SourceFile]) -> str:
-    """A table of the files for reading: what, how large, whether checked, how to get it."""
-    rows = [("name", "dataset", "role", "size", "sha256", "address", "licence")]
-    for file in files:
-        how = f"{file.status}, by hand" if file.form else file.status
-        known = "known" if file.sha256 else "first use"
-        size = "?" if file.bytes is None else megabytes(file.bytes)
-        rows.append((file.name, file.dataset, file.role, size, known, how, file.licence))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-
-
 def megabytes(count: int) -> str:
     """A number of bytes for reading, in kB, MB or GB of 1000."""
     for unit, size in (("GB", 1e9), ("MB", 1e6)):

@@ -117,14 +117,60 @@ def test_other_columns_and_short_rows_are_refused(tmp_path: Path) -> None:
         read_registry(tmp_path / "none.tsv")
 
 
-def test_the_list_shows_what_is_known_of_each_file(capsys) -> None:
+def test_the_list_shows_what_is_known_of_each_file(files, capsys) -> None:
     assert main(["download", "--registry", str(REGISTRY), "--dataset", "tacos", "--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["name", "dataset", "role", "size", "sha256", "address", "licence"]
+    head = ["name", "dataset", "role", "size", "sha256", "status", "licence", "address or page"]
+    assert lines[0].split(maxsplit=7) == head
     hdf5 = next(line for line in lines if line.startswith("tacos-c3d-hdf5"))
     assert "first use" in hdf5
     assert "unverified, by hand" in hdf5
+    # What is got by hand has its page, another its address.
+    assert hdf5.endswith((files["tacos-c3d-hdf5"].terms, files["tacos-c3d-hdf5"].source))
+    train = next(line for line in lines if line.startswith("tacos-2dtan-train"))
+    assert train.endswith(f"  {files['tacos-2dtan-train'].url}")
     assert not any("glove" in line for line in lines)
+
+
+def test_one_file_is_listed_with_all_that_is_known(files, capsys) -> None:
+    only = ["--only", "charades-i3d-npy"]
+    assert main(["download", "--registry", str(REGISTRY), "--list", *only]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [*COLUMNS]
+    told = {name: cell for name, _, cell in (line.partition(" ") for line in lines)}
+    file = files["charades-i3d-npy"]
+    assert told["note"].strip() == file.note
+    assert told["path"].strip() == file.path
+    assert told["form"].strip() == "yes"
+
+
+@pytest.mark.parametrize(
+    ("roles", "count"), [("annotations", 1), ("annotations,labels", 1), ("labels,weights", 0)]
+)
+def test_a_list_has_the_roles_that_are_asked_for(tmp_path: Path, capsys, roles, count) -> None:
+    good = row(url="http://x/y", dataset="tacos")
+    other = row(url="http://x/z", dataset="tacos", name="b", path="a/b", role="videos")
+    registry = write_registry(tmp_path, good, other)
+    command = ["download", "--registry", str(registry), "--dataset", "tacos", "--list"]
+    assert main([*command, "--roles", roles]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    if count:
+        assert [line.split()[0] for line in lines] == ["name", "file"]
+    else:
+        assert lines == ["no file of tacos has one of the roles labels,weights"]
+
+
+def test_the_registry_is_that_of_the_working_directory(
+    tmp_path: Path, capsys, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["download", "--list"]) == 2
+    error = capsys.readouterr().err
+    assert "add --registry FILE" in error
+    assert error.count("\n") == 1
+    write_registry(tmp_path / "workflow", row(url="http://x/y"))
+    assert main(["download", "--list"]) == 0
+    assert "http://x/y" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
