@@ -1,9 +1,7 @@
 """One file of the registry: from the first of its places that gives the right content."""
 
-import dataclasses
 import errno
 import gzip
-import hashlib
 import shutil
 import urllib.parse
 import urllib.request
@@ -11,23 +9,16 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from mktn.datasets.content import PAGE, Content, content_of, is_page
 from mktn.datasets.http_client import TransferError, TransferSettings, new_session
 from mktn.datasets.progress import Progress
 from mktn.datasets.registry import SourceFile
 from mktn.datasets.source_lock import SourceLock
-from mktn.datasets.transfer import CHUNK_BYTES, Transfer, is_html, known_beside
+from mktn.datasets.transfer import Transfer, known_beside
 
 
 class NotBroughtError(Exception):
     """No place gave the file: the message says what was tried and why each failed."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Content:
-    """What a file holds, unpacked where a mirror has it as `.gz`."""
-
-    sha256: str
-    bytes: int
 
 
 class Fetcher:
@@ -182,13 +173,13 @@ class Fetcher:
         try:
             found = content_of(path, packed)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            return _PAGE if _is_page(path, False) else f"cannot be unpacked ({error})"
+            return PAGE if is_page(path, False) else f"cannot be unpacked ({error})"
         expected = self._expected(file) or Content("", 0)
         length_differs = expected.bytes not in (0, found.bytes)
         if found.sha256 == expected.sha256 and not length_differs:
             return None
-        if _is_page(path, packed) and not file.path.endswith(".html"):
-            return _PAGE
+        if is_page(path, packed) and not file.path.endswith(".html"):
+            return PAGE
         by = self._by_lock(file)
         if length_differs:
             return f"another content, {found.bytes} bytes where {expected.bytes} are expected{by}"
@@ -210,28 +201,6 @@ class Fetcher:
             f" by {self.lock.path} since {locked.date} (where the new one is right, remove the"
             f" entry {file.name} there)"
         )
-
-
-def content_of(path: Path, packed: bool) -> Content:
-    """Checksum and length of the content; raises EOFError, zlib.error, BadGzipFile."""
-    digest, count = hashlib.sha256(), 0
-    for chunk in _chunks(path, packed):
-        digest.update(chunk)
-        count += len(chunk)
-    return Content(digest.hexdigest(), count)
-
-
-_PAGE = "an HTML page in place of the file (a login, consent or error page)"
-
-
-def _is_page(path: Path, packed: bool) -> bool:
-    return is_html(next(_chunks(path, packed), b""))
-
-
-def _chunks(path: Path, packed: bool) -> Iterator[bytes]:
-    with gzip.open(path, "rb") if packed else path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            yield chunk
 
 
 def _remote(place: str) -> bool:

@@ -11,10 +11,9 @@ from typing import Any
 import requests
 import urllib3
 
+from mktn.datasets.content import CHUNK_BYTES, is_html
 from mktn.datasets.http_client import TransferError, TransferSettings, reason
 from mktn.files import write_json
-
-CHUNK_BYTES = 1 << 20
 
 
 class _CutError(Exception):
@@ -192,12 +191,6 @@ class _Stall:
 def known_beside(part: Path) -> Path:
     """Where the url and validators of a partial file stand."""
     return part.with_name(part.name + ".json")
-
-
-def is_html(first: bytes) -> bool:
-    """Whether these first bytes are those of an HTML page."""
-    start = first[:200].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    return start.startswith((b"<!doctype html", b"<html", b"<head"))
 
 
 def _size(path: Path) -> int:
