@@ -50,11 +50,14 @@ else:
             runtime=60,
         params:
             roles=",".join(ROLES),
-            # Neither the downloader's code nor the mirror: they do not change verified bytes.
             rows=lambda w: source_rows(w.dataset, ROLES),
+            # Not the downloader's code: it does not change verified bytes. Nor where they
+            # come from: Snakemake does not compare params made from input.
+            mirror=lambda w, input: MIRROR,
+            place=lambda w, input: BY_HAND,
         shell:
             "mktn download --dataset {wildcards.dataset} --registry {input.registry}"
-            " --roles {params.roles} {MIRROR} --place {BY_HAND} --out {output.annotations}"
+            " --roles {params.roles} {params.mirror} --place {params.place} --out {output.annotations}"
             " > {log} 2>&1"
 
     rule download_file:
@@ -77,9 +80,12 @@ else:
             out=f"data/{SOURCE}/files/{{name}}",
             lock=f"data/{SOURCE}/files/sources.lock",
             rows=lambda w: source_rows(only=[w.name]),
+            # Not the downloader's code: it does not change verified bytes. Nor where they
+            # come from: Snakemake does not compare params made from input.
+            place=lambda w, input: BY_HAND,
         shell:
             "mktn download --only {wildcards.name} --registry {input.registry}"
-            " --place {BY_HAND} --out {params.out} --lock {params.lock} > {log} 2>&1"
+            " --place {params.place} --out {params.out} --lock {params.lock} > {log} 2>&1"
 
 
 rule pairs:

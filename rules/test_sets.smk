@@ -51,11 +51,14 @@ rule download_reannotations:
         mem_mb=500,
         runtime=60,
     params:
-        # Neither the downloader's code nor the mirror: they do not change verified bytes.
         rows=lambda w: source_rows(w.dataset, ["annotators"]),
+        # Not the downloader's code: it does not change verified bytes. Nor where they
+        # come from: Snakemake does not compare params made from input.
+        mirror=lambda w, input: MIRROR,
+        place=lambda w, input: BY_HAND,
     shell:
         "mktn download --dataset {wildcards.dataset} --registry {input.registry}"
-        " --roles annotators {MIRROR} --place {BY_HAND} --out {output.reannotations}"
+        " --roles annotators {params.mirror} --place {params.place} --out {output.reannotations}"
         " > {log} 2>&1"
 
 

@@ -77,9 +77,8 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.list:
         files = select(registry, arguments.dataset, roles, arguments.only)
         if not files:
-            print(
-                f"no file of {arguments.dataset or 'the registry'} has one of the roles {arguments.roles}"
-            )
+            whose = arguments.dataset or "the registry"
+            print(f"no file of {whose} has one of the roles {arguments.roles}")
         elif arguments.only and len(files) == 1:
             print(described(files[0]))
         else:
