@@ -83,10 +83,14 @@ def _seen_pairs(of: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         clips = f"clips of {_said(of['clip'])} every {_said(of['stride'])}"
         yield "rows from", f"{clips}, averaged into {of['frames']} equal bins"
     else:
-        yield "clip", None if of["clip"] is None else f"{of['clip']} frames"
-        yield "stride", None if of["stride"] is None else f"{of['stride']} frames"
+        yield "clip", None if of["clip"] is None else _frames(of["clip"])
+        yield "stride", None if of["stride"] is None else _frames(of["stride"])
     yield "frame rate", f"{rate(of['fps'])}, policy {_said(of['frame_rate_policy'])}"
     yield "preprocessing", of["preprocessing"]
+
+
+def _frames(count: int) -> str:
+    return f"{count} frame{'' if count == 1 else 's'}"
 
 
 def _text_pairs(of: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

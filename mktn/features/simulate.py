@@ -19,7 +19,17 @@ from mktn.features import action_labels, activitynet_labels, tacos_labels
 from mktn.features.pairs_file import read_pairs_file, read_videos
 from mktn.features.simulated_recogniser import LabelSet, Recogniser, SimulateSettings
 from mktn.features.writers import ResampledWriter
+from mktn.provenance import code_sha256
 from mktn.seeds import named_rng
+
+# What the numbers of a store depend on.
+FEATURE_CODE = tuple(
+    f"features/{name}.py"
+    for name in (
+        *("simulate", "simulated_recogniser", "concept_words"),
+        *("action_labels", "activitynet_labels", "tacos_labels"),
+    )
+)
 
 
 def read_labels(dataset: str, annotations: str | Path, settings: SimulateSettings) -> LabelSet:
@@ -70,6 +80,7 @@ def simulate(
         "labels": dict(labels.counts),
         "settings": dataclasses.asdict(settings),
         "code_version": mktn.__version__,
+        "code_sha256": code_sha256(*FEATURE_CODE),
     }
     failed = 0
     with ResampledWriter(

@@ -16,6 +16,7 @@ import polars as pl
 import torch
 import zarr
 
+import mktn
 from mktn.config import fill, read_settings
 from mktn.datasets.sentences import tokens
 from mktn.features import known_words, skipthought_training
@@ -28,10 +29,18 @@ from mktn.features.skipthought_training import SkipThoughtSettings
 from mktn.features.text_store import FORMAT, TextStore, pair_ids_sha256
 from mktn.features.word_vectors import RULE, coverage_by_split, look_up, most_common, summary
 from mktn.files import written_beside
+from mktn.provenance import code_sha256
 
 __all__ = ["TextSettings", "TextStore", "extract_text"]
 
 CHUNK_ROWS = 4096
+# What the vectors depend on.
+TEXT_CODE = (
+    "datasets/sentences.py",
+    *(f"features/{name}.py" for name in ("text", "word_vectors", "known_words")),
+    *(f"features/{name}.py" for name in ("glove", "glove_training", "skipthought")),
+    *(f"features/{name}.py" for name in ("skipthought_published", "skipthought_training")),
+)
 LISTED_WORDS = 50  # unknown words named in the attributes
 
 
@@ -101,6 +110,8 @@ def extract_text(
         "unknown_words": [word for word, _ in most_common(seeded)[:LISTED_WORDS]],
         **encoded,
         "settings": dataclasses.asdict(settings),
+        "code_version": mktn.__version__,
+        "code_sha256": code_sha256(*TEXT_CODE),
     }
     table = np.vstack([np.zeros(dimension, "f4"), *found.vectors.values()]).astype(np.float32)
     rows = {word: row for row, word in enumerate(found.vectors, start=1)}
