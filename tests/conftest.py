@@ -4,6 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import configuration, settings
+
+# Generated input is the same in each run, and nothing of it comes into the repository.
+configuration.set_hypothesis_home_dir("/dev/null/hypothesis")
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

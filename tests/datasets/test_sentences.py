@@ -8,7 +8,7 @@ import string
 from collections.abc import Iterator
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mktn.datasets.sentences import normalised, tokens, treebank
@@ -34,13 +34,11 @@ def test_sentences_that_read_alike_are_equal() -> None:
     assert normalised(" Person opens  the door.") == normalised("person opens the Door")
 
 
-@settings(deadline=None)
 @given(st.text(string.printable, max_size=80))
 def test_ascii_text_is_parted_as_the_expression_says(sentence: str) -> None:
     assert tokens(sentence) == ASCII_TOKEN.findall(sentence.lower())
 
 
-@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_what_has_a_letter_or_a_digit_has_a_token(sentence: str) -> None:
     found = tokens(sentence)

@@ -5,15 +5,13 @@ from fractions import Fraction
 
 import numpy as np
 import torch
-from hypothesis import configuration, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mktn.engine.decode import decode
 from mktn.engine.metrics import nms, recall_at, temporal_iou
 
-# Nothing of it in the repository: no example database, and no folder for its own files.
-configuration.set_hypothesis_home_dir("/dev/null/hypothesis")
-generated = settings(derandomize=True, deadline=None, database=None, max_examples=150)
+generated = settings(max_examples=150)
 
 Span = tuple[float, float]
 NOT_FINITE = [math.nan, math.inf, -math.inf]
