@@ -58,7 +58,13 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(directory: Path, mirror: Path, given: dict[str, object], *options: str) -> str:
     """Snakemake with `published` of the mirror, charades' features as given; its output."""
-    per_dataset = {"charades": {"features": {"backbone": "c3d", "parts": 2}, "published": given}}
+    per_dataset = {
+        "charades": {
+            "extract": {"decode_workers": 1},
+            "features": {"backbone": "c3d", "parts": 2},
+            "published": given,
+        }
+    }
     configuration = directory / "published.json"
     configuration.write_text(json.dumps({"per_dataset": per_dataset}))
     config = [*PUBLISHED, f"mirror={mirror}", f"registry={mirror}/sources.tsv"]
