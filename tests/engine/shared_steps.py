@@ -1,0 +1,119 @@
+"""Loss and gradients of batches that several processes share, for test_distributed.py.
+
+`python -m tests.engine.shared_steps RANK FOLDER`, once for each of three processes, writes what
+two and three processes find. They import torch once for all cases.
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, distributed
+
+from mktn.engine.criterion import Criterion, LossConfig
+from mktn.engine.distributed import Processes
+from mktn.engine.objective import Objective
+from mktn.grouping.batch import PairBatch
+from mktn.grouping.share import share
+from mktn.models import VARIANTS, build
+from mktn.seeds import named_seed
+from tests.batches import SIZES, random_batch
+
+WORLDS = (3, 2)
+UNEVEN = (3, 1, 2, 2, 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A batch by the queries of its videos, a variant, and changes of the losses and sizes."""
+
+    name: str
+    variant: str = "full"
+    queries: tuple[int, ...] = UNEVEN
+    learnable: bool = False
+    printed: bool = False
+    virtual: bool = False  # features without patches
+    blind: bool = False  # a batch without text, order and relations
+
+
+CASES = [
+    *(Case(name, name) for name in VARIANTS),
+    Case("learnable", learnable=True),
+    Case("learnable wo_opm", "wo_opm", learnable=True),
+    Case("printed", printed=True, learnable=True),
+    Case("no patches", virtual=True),
+    Case("no text", blind=True),
+    Case("even", queries=(2, 2, 2, 2, 2, 2)),
+    Case("a video a process", queries=(4, 5)),
+    Case("a small and a large video", queries=(1, 8)),
+    Case("a large and a small video", queries=(8, 1)),
+    Case("one video", queries=(7,), learnable=True),
+    Case("one video wo_aa", "wo_aa", queries=(7,)),
+    Case("two queries", queries=(2,)),
+    Case("one query", queries=(1,), learnable=True),
+    Case("one query raw", "wo_cap", queries=(1,)),
+]
+
+
+def whole(case: Case) -> PairBatch:
+    """The batch in float64; a sentence comes twice, and two queries see another video's."""
+    batch = random_batch(case.queries, seed=3)
+    text_index, related = batch.text_index.clone(), batch.related.clone()
+    text_index[-1] = text_index[0]
+    related[0, -1] = related[-1, 0] = True
+    changes = {
+        name: getattr(batch, name).double() for name in ("frames", "patches", "words", "sentences")
+    }
+    if case.virtual:
+        changes["patches"] = None
+    batch = dataclasses.replace(batch, text_index=text_index, related=related, **changes)
+    return batch.without("text") if case.blind else batch
+
+
+def objective(case: Case) -> Objective:
+    """The network and the criterion in float64, the same in each process."""
+    sizes = dataclasses.replace(SIZES, patch_dimension=0) if case.virtual else SIZES
+    torch.manual_seed(named_seed(0, "shared steps", case.variant))
+    network = build("mktn", case.variant, sizes).double()
+    losses = LossConfig(
+        learnable=case.learnable, printed_rince=case.printed, phi_initial=0.4, q=0.5
+    )
+    return Objective(network, Criterion(losses, VARIANTS[case.variant]))
+
+
+def steps(case: Case, processes: Processes) -> dict[str, Tensor]:
+    """Terms and gradients of two steps, the second on other weights, by name."""
+    made = objective(case)
+    parallel, batch = processes.parallel(made), whole(case)
+    own = batch if processes.size == 1 else share(batch, *processes.part)
+    found = {}
+    for step in range(2):
+        made.zero_grad(set_to_none=True)
+        terms = parallel(own, 0.7)
+        (terms["total"] * processes.size).backward()
+        for name, value in terms.items():
+            found[f"{step} {name}"] = processes.total(value)
+        with torch.no_grad():
+            for name, parameter in made.named_parameters():
+                found[f"{step} {name}"] = parameter.grad.clone()
+                parameter -= 0.05 * parameter.grad
+    return found
+
+
+def main(rank: int, folder: Path) -> None:
+    torch.set_num_threads(1)
+    for size in WORLDS:
+        if rank >= size:
+            continue
+        store = f"file://{folder}/store{size}"
+        distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=size)
+        for case in CASES:
+            found = steps(case, Processes(torch.device("cpu"), rank, size))
+            save_file(found, folder / f"{case.name} {size} {rank}.safetensors")
+        distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]))
