@@ -1,7 +1,7 @@
 """Training in several processes: each computes its share of every batch.
 
-A process is started by torchrun, or by `launch`, which is torchrun for one machine with its
-report made one line. What a training adds up over the processes is in `Processes`.
+A process is started by torchrun, or by mktn.engine.launch. What a training needs of the other
+processes is in `Processes`.
 """
 
 import contextlib
@@ -9,12 +9,10 @@ import ctypes
 import dataclasses
 import datetime
 import json
-import logging
 import os
 import signal
 import sys
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +23,8 @@ from mktn.engine.predict import choose_device
 from mktn.errors import UserError
 
 GIVEN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # by torchrun
-LAUNCHED = "MKTN_LAUNCHED"  # the process that launched this one shows its errors
+LAUNCHED = "MKTN_LAUNCHED"  # the process that launched this one, which shows its errors
+ERROR_FILE = "TORCHELASTIC_ERROR_FILE"
 TIMEOUT = datetime.timedelta(minutes=10)  # of waiting for another process
 PARENT_DEATH_SIGNAL = 1  # of prctl
 
@@ -61,6 +60,32 @@ class Processes:
         if self.size == 1:
             return flag
         return bool(self.total(torch.tensor(float(flag), device=self.device)) > 0)
+
+    def rows(self, own: Tensor) -> Tensor:
+        """Tensors of one shape (...) of all processes: (processes,...), the same in each."""
+        if self.size == 1:
+            return own[None]
+        sent = own.to(self.device)
+        received = [torch.empty_like(sent) for _ in range(self.size)]
+        distributed.all_gather(received, sent)
+        return torch.stack(received).to(own.device)
+
+    def names(self, own: list[str]) -> list[str]:
+        """The names that all processes have, in their order, each once."""
+        if self.size == 1:
+            return own
+        text = torch.frombuffer(bytearray("\n".join(own).encode() + b"\n"), dtype=torch.uint8)
+        lengths = self.rows(torch.tensor([len(text)]))[:, 0].tolist()
+        padded = torch.zeros(max(lengths), dtype=torch.uint8)
+        padded[: len(text)] = text
+        parts = zip(self.rows(padded), lengths, strict=True)
+        said = "".join(bytes(part[:length].tolist()).decode() for part, length in parts)
+        return list(dict.fromkeys(name for name in said.split("\n") if name))
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self.size > 1:
+            distributed.barrier()
 
     def parallel(self, objective: nn.Module) -> nn.Module:
         """The objective, of which the backward pass adds up the gradients of all processes.
@@ -103,16 +128,16 @@ def joined(device: str, processes: int) -> Iterator[Processes]:
     if not started():
         yield Processes(choose_device(device))
         return
-    rank, size, local = (_number(name) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
-    if size != processes:
-        raise UserError(
-            "another number of processes was started than the settings say",
-            where="settings.processes",
-            found=size,
-            expected=processes,
-            do="give torchrun's --nproc-per-node the same number",
-        )
     with _one_line():
+        rank, size, local = (_number(name) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+        if size != processes:
+            raise UserError(
+                "another number of processes was started than the settings say",
+                where="settings.processes",
+                found=processes,
+                expected=size,
+                do="give torchrun's --nproc-per-node the same number",
+            )
         chosen = choose_device(device)
         if chosen.type == "cuda":
             if local >= torch.cuda.device_count():
@@ -132,56 +157,11 @@ def joined(device: str, processes: int) -> Iterator[Processes]:
             timeout=TIMEOUT,
         )
         try:
-            yield Processes(chosen, rank, size)
-            distributed.barrier()  # none leaves while another still waits for it
+            joint = Processes(chosen, rank, size)
+            yield joint
+            joint.wait()  # for the first to write the run
         finally:
             distributed.destroy_process_group()
-
-
-def launch(processes: int, arguments: list[str]) -> None:
-    """Run `mktn` with these arguments in several processes of this machine, until all are done.
-
-    Raises UserError with the line of a process that raised it; SystemExit with its status where
-    one failed otherwise, after a line that says so.
-    """
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
-
-    logging.disable(logging.CRITICAL)  # torch's report of a failure is a screen long
-    os.environ[LAUNCHED] = str(os.getpid())
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=processes,
-        run_id=uuid.uuid4().hex,
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        local_addr="localhost",
-        max_restarts=0,
-        signals_to_handle="SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1",
-    )
-    try:
-        elastic_launch(config, sys.executable)("-m", "mktn", *arguments)
-    except ChildFailedError as failed:
-        # That a process was ended says more than that another then missed it.
-        ended = [f for f in failed.failures.values() if f.exitcode < 0]
-        failure = ended[0] if ended else failed.get_first_failure()[1]
-        line = str(failure.error_file_data.get("line", ""))
-        if failure.exitcode == 2 and line:
-            raise UserError(line) from None
-        print(
-            f"mktn train: process {failure.local_rank} of {processes} {_how(failure.exitcode)}",
-            *([line] if line else []),
-            sep=": ",
-            file=sys.stderr,
-        )
-        raise SystemExit(1) from None
-
-
-def _how(status: int) -> str:
-    if status < 0:
-        return f"was ended by {signal.Signals(-status).name}, and the others with it"
-    return f"failed with status {status}, and the others were ended"
 
 
 def _number(name: str) -> int:
@@ -209,9 +189,8 @@ def _one_line() -> Iterator[None]:
         lost = isinstance(error, distributed.DistError) or "gloo" in str(error)
         if not lost:
             raise
-        _write_line("another process is gone")
-        if not launched:
-            print(f"mktn: another process is gone: {error}".splitlines()[0], file=sys.stderr)
+        line = str(error).splitlines()[0]
+        print(f"mktn train: another process is gone: {line}", file=sys.stderr)
         _leave(1)
 
 
@@ -232,7 +211,7 @@ def _end_with_parent(parent: int) -> None:
 
 def _write_line(line: str) -> None:
     """Where torchrun looks for the error of a process, in its form."""
-    path = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    path = os.environ.get(ERROR_FILE)
     if path:
-        said = {"line": line, "message": line, "timestamp": int(time.time())}
+        said = {"message": line, "timestamp": int(time.time())}
         Path(path).write_text(json.dumps(said), encoding="utf-8")
