@@ -21,7 +21,7 @@ for variant in (*VARIANTS, *BLIND):
             f"benchmarks/{SOURCE}/train/{{dataset}}-{variant}-seed{{seed}}.tsv"
         conda:
             "../envs/mktn.yaml"
-        threads: config["threads"]
+        threads: config["threads"] * config["processes"]
         resources:
             mem_mb=10000 if SOURCE != "synthetic" else 3000,
             runtime=240,

@@ -189,8 +189,8 @@ def _one_line() -> Iterator[None]:
         lost = isinstance(error, distributed.DistError) or "gloo" in str(error)
         if not lost:
             raise
-        line = str(error).splitlines()[0]
-        print(f"mktn train: another process is gone: {line}", file=sys.stderr)
+        said = str(error).splitlines()[0].split(". ")[0]
+        print(f"mktn train: the exchange with the other processes failed: {said}", file=sys.stderr)
         _leave(1)
 
 

@@ -153,10 +153,11 @@ class Training:
         self.scheduler.load_state_dict(dict(values["scheduler"]))
         self.progress = Progress(**values["progress"])
         self.rows = [row.to(self.device) for row in tensors["rows"]] if "rows" in tensors else []
-        rank = self.processes.rank
-        torch.set_rng_state(parts["rng"]["cpu"][rank])
+        # A copy: torch reads a state from where its storage begins, also of a row of a tensor.
+        own = {name: states[self.processes.rank].clone() for name, states in parts["rng"].items()}
+        torch.set_rng_state(own["cpu"])
         if self.device.type == "cuda":
-            torch.cuda.set_rng_state(parts["rng"]["cuda"][rank], self.device)
+            torch.cuda.set_rng_state(own["cuda"], self.device)
 
     def _rng_states(self) -> dict[str, Tensor]:
         # All other draws are from named seeds, which have no state.

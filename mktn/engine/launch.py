@@ -57,7 +57,7 @@ def _wait(running: list[subprocess.Popen[bytes]]) -> list[int]:
     """Until all are done, or for a while after the first failure; who had failed first."""
     first: list[int] = []
     since = None
-    while any(process.poll() is None for process in running):
+    while None in [process.poll() for process in running]:
         failed = [rank for rank, process in enumerate(running) if process.returncode]
         if failed and since is None:
             first, since = failed, time.monotonic()
