@@ -98,7 +98,6 @@ class Processes:
         return nn.parallel.DistributedDataParallel(
             objective,
             process_group=distributed.new_group(),
-            broadcast_buffers=False,
             gradient_as_bucket_view=True,
         )
 
