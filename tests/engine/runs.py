@@ -8,6 +8,11 @@ import polars as pl
 
 NAMES = ("pairs.parquet", "groups.parquet", "relations.parquet", "t.zarr", "text.zarr")
 OPTIONS = ("pairs", "groups", "relations", "features", "text")
+# Columns of log.parquet that are of one process and machine.
+MEASURED = (
+    *("seconds", "train_s", "validation_s", "queries_per_s", "videos_per_s", "data_wait_share"),
+    *("host_memory_gb", "host_memory_peak_gb", "gpu_memory_peak_gb", "gpu_reserved_peak_gb"),
+)
 CHECKPOINT = "resume.safetensors"
 
 
@@ -32,8 +37,13 @@ def command(dataset: Path, run: Path, given: dict[str, Any], minutes: float = 60
 
 
 def whole(run: Path) -> dict[str, Any]:
-    """What a finished run holds, times left out; nothing else may be there."""
-    held = {path.name: path.read_bytes() for path in run.iterdir()}
-    assert set(held) == {"model.safetensors", "config.json", "log.parquet"}
-    log = pl.read_parquet(run / "log.parquet")
-    return held | {"log.parquet": log.drop("seconds").to_dict(as_series=False)}
+    """What a finished run holds, times and memory left out; nothing else may be there."""
+    assert names(run) == {"model.safetensors", "config.json", "log.parquet"}
+    log = pl.read_parquet(run / "log.parquet").drop(MEASURED, strict=False)
+    held = {name: (run / name).read_bytes() for name in ("model.safetensors", "config.json")}
+    return held | {"log": log.to_dict(as_series=False)}
+
+
+def names(run: Path) -> set[str]:
+    """The files of a run's folder, but for what tells its state."""
+    return {path.name for path in run.iterdir()} - {"state.json"}
