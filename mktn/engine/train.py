@@ -14,11 +14,10 @@ from mktn.config import fill, read_settings
 from mktn.engine.checkpoint import save
 from mktn.engine.criterion import Criterion
 from mktn.engine.distributed import Processes, joined, started
-from mktn.engine.finite import ACCOUNT
 from mktn.engine.fit import Training
 from mktn.engine.interrupts import Interrupts, Stopped
 from mktn.engine.resume import Checkpointer
-from mktn.engine.run_config import DATA_SIZES, RunConfig
+from mktn.engine.run_config import DATA_SIZES, NOT_FINITE, RunConfig
 from mktn.engine.run_identity import run_identity
 from mktn.engine.run_lock import one_writer
 from mktn.errors import UserError
@@ -116,7 +115,7 @@ def _train(arguments: argparse.Namespace, config: RunConfig, processes: Processe
             sys.exit(stopped.status)
         if processes.first:
             _write(training, sizes, folder)
-            (folder / ACCOUNT).unlink(missing_ok=True)
+            (folder / NOT_FINITE).unlink(missing_ok=True)
             checkpointer.remove()
 
 

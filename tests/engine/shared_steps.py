@@ -1,10 +1,11 @@
 """Loss and gradients of batches that several processes share, for test_distributed.py.
 
-`python -m tests.engine.shared_steps RANK FOLDER`, once for each of three processes, writes what
-two and three processes find. They import torch once for all cases.
+`python -m tests.engine.shared_steps RANK FOLDER DATASET`, once for each of three processes, writes
+what two and three processes find. They import torch once for all cases.
 """
 
 import dataclasses
+import json
 import sys
 from pathlib import Path
 
@@ -14,13 +15,18 @@ from torch import Tensor, distributed
 
 from mktn.engine.criterion import Criterion, LossConfig
 from mktn.engine.distributed import Processes
+from mktn.engine.fit import Training
 from mktn.engine.objective import Objective
+from mktn.engine.run_config import RunConfig, TrainConfig
+from mktn.engine.train import model_config
 from mktn.grouping.batch import PairBatch
+from mktn.grouping.loader import LoaderConfig, PairData
 from mktn.grouping.share import share
 from mktn.models import VARIANTS, build
 from mktn.seeds import named_seed
 from tests.batches import SIZES, random_batch
 
+NAMES = ("pairs.parquet", "groups.parquet", "t.zarr", "text.zarr", "relations.parquet")
 UNEVEN = (3, 1, 2, 2, 1)
 
 
@@ -103,7 +109,37 @@ def steps(case: Case, processes: Processes) -> dict[str, Tensor]:
     return found
 
 
-def main(rank: int, folder: Path) -> None:
+def stopped_and_resumed(data: PairData, processes: Processes) -> dict[str, Tensor]:
+    """Weights of a training with dropout, and of one that stops amid an epoch and goes on."""
+    config = RunConfig("synthetic", "charades", train=TrainConfig(epochs=2), processes=2)
+
+    def training() -> Training:
+        torch.manual_seed(0)
+        network = build("mktn", "full", model_config(data, {"width": 16, "heads": 2}))
+        criterion = Criterion(config.losses, VARIANTS["full"])
+        return Training(network, criterion, data, config, processes=processes)
+
+    states = []
+
+    def keep() -> None:
+        at = training_now.progress
+        if at.position == 1 and at.epoch == 1:
+            tensors, values = training_now.state()
+            copies = {name: tensor.clone() for name, tensor in tensors.items()}
+            states.append((copies, json.loads(json.dumps(values))))
+
+    training_now = training()
+    training_now.fit(keep)
+    again = training()
+    again.restore(*states[0])
+    again.fit()
+    trained = {"whole": training_now.network, "resumed": again.network}
+    return {
+        f"{k} {n}": p for k, network in trained.items() for n, p in network.state_dict().items()
+    }
+
+
+def main(rank: int, folder: Path, dataset: Path) -> None:
     torch.set_num_threads(1)
     for size in (3, 2):
         if rank >= size:
@@ -113,8 +149,12 @@ def main(rank: int, folder: Path) -> None:
         for case in (case for case in CASES if size in case.sizes):
             found = steps(case, Processes(torch.device("cpu"), rank, size))
             save_file(found, folder / f"{case.name} {size} {rank}.safetensors")
+        if size == 2:
+            data = PairData(*(dataset / name for name in NAMES), LoaderConfig(queries=8))
+            found = stopped_and_resumed(data, Processes(torch.device("cpu"), rank, size))
+            save_file(found, folder / f"resumed {rank}.safetensors")
         distributed.destroy_process_group()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]))
+    main(int(sys.argv[1]), *map(Path, sys.argv[2:]))

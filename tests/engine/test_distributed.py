@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from mktn.engine.distributed import Processes
+from mktn.grouping.share import cuts
 from tests.engine.shared_steps import CASES, Case, steps
 
 TOLERANCE = 1e-5
@@ -16,15 +17,17 @@ ROUNDING = 1e-9  # of the whole gradient: of a parameter whose own is rounding a
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of what two and three processes found."""
     folder = tmp_path_factory.mktemp("shared")
     command = [sys.executable, "-m", "tests.engine.shared_steps"]
     started = [
-        subprocess.Popen([*command, str(rank), str(folder)], stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [*command, str(rank), folder, small_dataset], stderr=subprocess.PIPE, text=True
+        )
         for rank in range(3)
     ]
-    failed = [p.communicate(timeout=100)[1] for p in started if p.wait(timeout=100)]
+    failed = [p.communicate(timeout=300)[1] for p in started if p.wait(timeout=300)]
     assert not failed, failed[0]
     return folder
 
@@ -44,3 +47,24 @@ def test_loss_and_gradients_are_those_of_one_process(shared: Path, case: Case, s
             for name in (name for name in expected if name.startswith(step)):
                 error = (found[name].double() - expected[name].double()).norm()
                 assert error <= TOLERANCE * expected[name].norm() + rounding, (rank, name)
+
+
+def test_a_resumed_training_goes_on_to_the_same_bits_in_each_process(shared: Path) -> None:
+    found = [load_file(shared / f"resumed {rank}.safetensors") for rank in range(2)]
+    whole = {k: v for k, v in found[0].items() if k.startswith("whole")}
+    assert whole
+    for name, value in whole.items():
+        for weights in found:
+            assert torch.equal(weights[name], value)
+            assert torch.equal(weights[name.replace("whole", "resumed")], value)
+
+
+def test_shares_are_even_and_keep_videos_together() -> None:
+    def at(queries: tuple[int, ...], processes: int) -> list[int]:
+        return cuts([v for v, count in enumerate(queries) for _ in range(count)], processes)
+
+    assert at((2, 2, 2, 2), 2) == [4, 8]
+    assert at((3, 1, 2, 2, 1), 2) == [4, 9]  # between videos, near the middle
+    assert at((1, 9), 2) == [5, 10]  # no border is near: within the larger video
+    assert at((7,), 3) == [2, 5, 7]
+    assert at((1,), 3)[-1] == 1
