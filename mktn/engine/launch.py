@@ -48,9 +48,9 @@ def launch(processes: int, arguments: list[str]) -> None:
                     running.append(subprocess.Popen(command, env=environment))
                 first = _wait(running)
         finally:
-            _end(running)
+            stuck = _end(running)
         if any(process.returncode for process in running):
-            _tell([process.returncode for process in running], first, files)
+            _tell([process.returncode for process in running], first, stuck, files)
 
 
 def _wait(running: list[subprocess.Popen[bytes]]) -> list[int]:
@@ -67,11 +67,14 @@ def _wait(running: list[subprocess.Popen[bytes]]) -> list[int]:
     return first
 
 
-def _end(running: list[subprocess.Popen[bytes]]) -> None:
+def _end(running: list[subprocess.Popen[bytes]]) -> list[int]:
+    """End those that are not done, and say which."""
+    stuck = [rank for rank, process in enumerate(running) if process.poll() is None]
     for process in running:
         process.kill()  # does nothing where it is done
     for process in running:
         process.wait()
+    return stuck
 
 
 @contextlib.contextmanager
@@ -88,15 +91,16 @@ def _handing_on(running: list[subprocess.Popen[bytes]]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _tell(statuses: list[int], first: list[int], files: list[Path]) -> None:
+def _tell(statuses: list[int], first: list[int], stuck: list[int], files: list[Path]) -> None:
     lines = {rank: line for rank, file in enumerate(files) if (line := _line(file))}
     mistaken = [rank for rank in lines if statuses[rank] == 2]
     if mistaken:
         raise UserError(lines[mistaken[0]])
     if all(status > 128 for status in statuses):  # asked to stop, and the first has said so
         raise SystemExit(statuses[0])
-    # Who was ended from outside, then who failed first: the others only missed it.
-    ended = [rank for rank, status in enumerate(statuses) if status < 0 and rank in first]
+    # Who was ended from outside, then who failed first: the others only missed it. A large
+    # process that is killed may be gone for the others before it is gone here.
+    ended = [rank for rank, status in enumerate(statuses) if status < 0 and rank not in stuck]
     failed = [rank for rank, status in enumerate(statuses) if status]
     rank = [*ended, *first, *failed][0]
     status = statuses[rank]

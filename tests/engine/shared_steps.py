@@ -19,6 +19,7 @@ from mktn.engine.fit import Training
 from mktn.engine.objective import Objective
 from mktn.engine.run_config import RunConfig, TrainConfig
 from mktn.engine.train import model_config
+from mktn.errors import UserError
 from mktn.grouping.batch import PairBatch
 from mktn.grouping.loader import LoaderConfig, PairData
 from mktn.grouping.share import share
@@ -139,6 +140,22 @@ def stopped_and_resumed(data: PairData, processes: Processes) -> dict[str, Tenso
     }
 
 
+def not_finite(data: PairData, processes: Processes, run: Path) -> str:
+    """The line of a training in which the second process reads features that are no numbers."""
+    config = RunConfig("synthetic", "charades", train=TrainConfig(epochs=1), processes=2)
+    network = build("mktn", "full", model_config(data, {"width": 16, "heads": 2}))
+    criterion = Criterion(config.losses, VARIANTS["full"])
+    training = Training(network, criterion, data, config, run, processes)
+    read = data._read
+    if processes.rank == 1:
+        data._read = lambda videos: (read(videos)[0] * float("nan"), read(videos)[1])
+    try:
+        training.fit()
+    except UserError as error:
+        return str(error)
+    return "it went on"
+
+
 def main(rank: int, folder: Path, dataset: Path) -> None:
     torch.set_num_threads(1)
     for size in (3, 2):
@@ -153,6 +170,8 @@ def main(rank: int, folder: Path, dataset: Path) -> None:
             data = PairData(*(dataset / name for name in NAMES), LoaderConfig(queries=8))
             found = stopped_and_resumed(data, Processes(torch.device("cpu"), rank, size))
             save_file(found, folder / f"resumed {rank}.safetensors")
+            line = not_finite(data, Processes(torch.device("cpu"), rank, size), folder)
+            (folder / f"not finite {rank}.txt").write_text(line)
         distributed.destroy_process_group()
 
 

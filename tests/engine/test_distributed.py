@@ -1,5 +1,6 @@
 """Several processes compute the loss and the gradients of one with the whole batch."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,15 @@ def test_a_resumed_training_goes_on_to_the_same_bits_in_each_process(shared: Pat
         for weights in found:
             assert torch.equal(weights[name], value)
             assert torch.equal(weights[name.replace("whole", "resumed")], value)
+
+
+def test_a_number_that_is_none_stops_all_processes_with_one_reason(shared: Path) -> None:
+    lines = [(shared / f"not finite {rank}.txt").read_text() for rank in range(2)]
+    assert lines[0] == lines[1]
+    assert "the loss is not finite; nothing was updated" in lines[0]
+    assert "not finite: features of train" in lines[0]  # which only the other process has read
+    account = json.loads((shared / "not_finite.json").read_text())
+    assert len(account["pairs"]) > 4  # of the whole batch
 
 
 def test_shares_are_even_and_keep_videos_together() -> None:

@@ -46,15 +46,25 @@ def log(run: Path) -> pl.DataFrame:
 
 
 def children(process: subprocess.Popen[str]) -> list[int]:
-    """The processes that it started, in order, once there are two."""
+    """The processes that it started, once there are two."""
     for _ in range(600):
         found = subprocess.run(
             ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True
         ).stdout.split()
         if len(found) == 2:
-            return sorted(map(int, found))
+            return [int(pid) for pid in found]
         time.sleep(0.05)
     raise AssertionError("it started no two processes")
+
+
+def rank_of(pid: int) -> int:
+    """As its environment says, once it has one of its own."""
+    for _ in range(100):
+        for pair in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+            if pair.startswith(b"RANK="):
+                return int(pair[5:])
+        time.sleep(0.05)
+    raise AssertionError(f"process {pid} has no rank")
 
 
 @pytest.fixture(scope="module")
@@ -90,13 +100,13 @@ def test_torchrun_trains_as_one_process_does(
 def test_a_killed_process_ends_the_other_and_the_next_command_goes_on(
     small_dataset: Path, tmp_path: Path
 ) -> None:
-    command = [*MKTN, *train(small_dataset, tmp_path, 2, epochs=2000), "--checkpoint-minutes=0"]
+    command = [*MKTN, *train(small_dataset, tmp_path, 2, epochs=300), "--checkpoint-minutes=0"]
     started = start(command)
-    second = children(started)[1]
+    ranks = {rank_of(pid): pid for pid in children(started)}
     while not (tmp_path / "resume.safetensors").exists():
         assert started.poll() is None
         time.sleep(0.05)
-    os.kill(second, signal.SIGKILL)
+    os.kill(ranks[1], signal.SIGKILL)
     _, said = started.communicate(timeout=30)
     assert started.returncode == 1
     assert said.splitlines()[-1] == (
