@@ -29,6 +29,14 @@ def end_with_snakemake() -> None:
         threading.Thread(target=_end_after, args=(int(pid),), daemon=True).start()
 
 
+def leaving_s() -> float:
+    """How long to wait for a lock whose holder may be on its way out, seconds.
+
+    Snakemake that was killed has left jobs that end, and the next one starts them again.
+    """
+    return GRACE_S + 10 if os.environ.get(ENDS_WITH) else 0.0
+
+
 def _end_after(pid: int) -> None:
     _wait_for_end(pid)
     os.kill(os.getpid(), signal.SIGTERM)
