@@ -4,7 +4,7 @@ CORES ?= $(shell nproc)
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup table3 tables test bench lint format lock clean
+.PHONY: help setup table3 tables test test-faults bench lint format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -35,6 +35,9 @@ bench: $(READY) ## results/bench/*.csv: speed and memory, each against a baselin
 
 test: $(READY) ## the test suite
 	$(BIN)/python -m pytest
+
+test-faults: $(READY) ## kills, orphans and full disks, done to the tiny DAG; some minutes
+	$(BIN)/python -m pytest -m faults -s tests/faults
 
 lint: $(READY) ## ruff, snakefmt, mypy, snakemake --lint
 	$(BIN)/ruff check .
