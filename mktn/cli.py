@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _say(arguments.command, "interrupted", 130)
     except Exception as error:
-        line = refused(error, "standard output or a file", arguments.command)
+        line = refused(error, arguments.command)
         if line is None:
             raise
         return _say(arguments.command, line, 2)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mktn.errors import UserError
 from mktn.process import is_alive
-from mktn.system_errors import refused
+from mktn.system_errors import disk_error
 
 
 @contextlib.contextmanager
@@ -40,7 +40,8 @@ def written_beside(target: str | Path) -> Iterator[Path]:
         _put_in_place(beside, target)
         _remove(folder)
     except BaseException as error:
-        told = refused(error, beside)
+        # Where one block writes several files, the one that was begun is meant.
+        told = disk_error(error, beside if beside.exists() else None)
         with contextlib.suppress(OSError):
             _remove(folder)
         if told is None:

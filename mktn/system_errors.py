@@ -44,28 +44,36 @@ _LOWER = {
 }
 
 
-def refused(error: BaseException, where: str | Path = "", command: str = "") -> UserError | None:
+def refused(error: BaseException, command: str = "") -> UserError | None:
     """The line for an error that the machine gave, None for any other.
 
-    where: what was being written, unless the error names a path itself; `command` chooses what to
-    lower when memory ran out.
+    `command` chooses what to lower when memory ran out.
     """
-    number = error_number(error)
-    if number in _REFUSED:
-        what, do = _REFUSED[number]
-        path = _path_of(error) or where
-        return UserError(
-            what, where=path or "a file", do=do,
-            found=_free(path or ".") if number in _ROOM else "",
-            expected=_wanted(where) if number in _ROOM and where else "",
-        )  # fmt: skip
-    if isinstance(error, MemoryError) or number == errno.ENOMEM or _says_no_memory(error):
+    said = disk_error(error, "standard output or a file")
+    if said is None and _is_of_memory(error):
         lower = _LOWER.get(command, "the sizes in its settings")
-        return UserError(
+        said = UserError(
             "there is not enough memory", found=_first_line(error),
             do=f"lower {lower}, or ask for more memory (resources mem_mb)",
         )  # fmt: skip
-    return None
+    return said
+
+
+def disk_error(error: BaseException, where: str | Path | None = None) -> UserError | None:
+    """The line for an error of a disk or of permissions, None for any other.
+
+    where: what was being written, unless the error names a path; None for neither.
+    """
+    number = error_number(error)
+    path = _path_of(error) or where
+    if number not in _REFUSED or path is None:
+        return None
+    what, do = _REFUSED[number]
+    return UserError(
+        what, where=path, do=do,
+        found=_free(path) if number in _ROOM else "",
+        expected=_wanted(path) if number in _ROOM else "",
+    )  # fmt: skip
 
 
 def error_number(error: BaseException) -> int | None:
@@ -85,8 +93,9 @@ def _may_carry(error: BaseException) -> bool:
     return isinstance(error, OSError | ValueError | RuntimeError) or by_library
 
 
-def _says_no_memory(error: BaseException) -> bool:
-    return isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error)))
+def _is_of_memory(error: BaseException) -> bool:
+    said = isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error))
+    return bool(said) or isinstance(error, MemoryError) or error_number(error) == errno.ENOMEM
 
 
 def _path_of(error: BaseException) -> str:

@@ -24,12 +24,21 @@ MADE = ("data", "runs", "results")
 
 @dataclass(frozen=True)
 class Reference:
-    """An uninterrupted run: file -> SHA-256, rule -> seconds of its slowest job, all seconds."""
+    """An uninterrupted run: what it said, file -> SHA-256, rule -> seconds of its slowest job."""
 
     directory: Path
+    said: str
     outputs: dict[str, str]
     rule_s: dict[str, float]
-    seconds: float
+
+    def command(self, rule: str, about: str) -> str:
+        """The shell command of the rule's job that names `about`, as Snakemake has run it."""
+        jobs = re.findall(
+            rf"^(?:local)?rule {rule}:$.*?^(?:Shell command: )?(mktn .*?)$",
+            self.said,
+            re.M | re.S,
+        )
+        return next(command for command in jobs if about in command)
 
 
 class Run:
@@ -37,7 +46,7 @@ class Run:
 
     def __init__(self, directory: Path, arguments: list[str]) -> None:
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-        command += ["--directory", str(directory), "--cores", "2", *arguments]
+        command += ["--directory", str(directory), "--cores", "2", "-p", *arguments]
         command += ["--config", *SETTINGS]
         command += [
             "--configfile",
