@@ -3,7 +3,9 @@
 import argparse
 import contextlib
 import importlib
+import os
 import sys
+from pathlib import Path
 
 from mktn.errors import UserError
 from mktn.process import end_with_snakemake, flush_or_drop, sigterm_raises
@@ -71,11 +73,18 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _say(arguments.command, "interrupted", 130)
     except Exception as error:
-        line = refused(error, arguments.command)
+        line = refused(error, arguments.command, _paths(arguments))
         if line is None:
             raise
         return _say(arguments.command, line, 2)
     return 0
+
+
+def _paths(arguments: argparse.Namespace) -> list[Path]:
+    """What the command was given to read and write, as far as it looks like a path."""
+    values = (v if isinstance(v, list) else [v] for v in vars(arguments).values())
+    found = [value for given in values for value in given if isinstance(value, str | Path)]
+    return [Path(v) for v in found if os.sep in str(v) and len(str(v)) < 1000]
 
 
 def _say(command: str, line: object, status: int) -> int:

@@ -41,7 +41,7 @@ def written_beside(target: str | Path) -> Iterator[Path]:
         _remove(folder)
     except BaseException as error:
         # Where one block writes several files, the one that was begun is meant.
-        told = disk_error(error, beside if beside.exists() else None)
+        told = disk_error(error, beside if beside.exists() else None, beside)
         with contextlib.suppress(OSError):
             _remove(folder)
         if told is None:

@@ -5,9 +5,11 @@ ValueError of tensorstore, polars' ComputeError, a SafetensorError, torch's Runt
 """
 
 import errno
+import math
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from mktn.errors import UserError
@@ -24,6 +26,8 @@ _REFUSED = {
     errno.EIO: ("the disk gives an input/output error", f"look after the disk, then {AGAIN}"),
     errno.EMFILE: ("too many open files", "raise the limit (ulimit -n)"),
 }
+FULL_BYTES = 16e6  # a disk with less may be the one that is full
+SOMEWHERE = "standard output or a file"
 _ROOM = (errno.ENOSPC, errno.EDQUOT)
 _NUMBER = re.compile(r"(?:os error |os_error_code=['\"]|errno[ =]+)(\d+)", re.IGNORECASE)
 _PATH = re.compile(r"""(?:at path|local file|file) ["']([^"']+)["']|\(os error \d+\): (\S+)$""")
@@ -44,12 +48,16 @@ _LOWER = {
 }
 
 
-def refused(error: BaseException, command: str = "") -> UserError | None:
+def refused(
+    error: BaseException, command: str = "", paths: Iterable[str | Path] = ()
+) -> UserError | None:
     """The line for an error that the machine gave, None for any other.
 
-    `command` chooses what to lower when memory ran out.
+    `command` chooses what to lower when memory ran out; paths: what the command reads and writes,
+    for a full disk that the error does not name.
     """
-    said = disk_error(error, "standard output or a file")
+    full = [path for path in paths if _free_bytes(path) < FULL_BYTES]
+    said = disk_error(error, min(full, key=_free_bytes, default=SOMEWHERE))
     if said is None and _is_of_memory(error):
         lower = _LOWER.get(command, "the sizes in its settings")
         said = UserError(
@@ -59,20 +67,23 @@ def refused(error: BaseException, command: str = "") -> UserError | None:
     return said
 
 
-def disk_error(error: BaseException, where: str | Path | None = None) -> UserError | None:
+def disk_error(
+    error: BaseException, where: str | Path | None = None, begun: Path | None = None
+) -> UserError | None:
     """The line for an error of a disk or of permissions, None for any other.
 
-    where: what was being written, unless the error names a path; None for neither.
+    where: what was being written, unless the error names a path; None for neither. begun: the
+    file or folder that has been written so far.
     """
     number = error_number(error)
     path = _path_of(error) or where
     if number not in _REFUSED or path is None:
         return None
     what, do = _REFUSED[number]
+    room = number in _ROOM and path != SOMEWHERE
     return UserError(
         what, where=path, do=do,
-        found=_free(path) if number in _ROOM else "",
-        expected=_wanted(path) if number in _ROOM else "",
+        found=_free(path) if room else "", expected=_wanted(begun) if room and begun else "",
     )  # fmt: skip
 
 
@@ -107,24 +118,28 @@ def _path_of(error: BaseException) -> str:
 
 
 def _free(path: str | Path) -> str:
+    free = _free_bytes(path)
+    return f"{_megabytes(free)} free" if math.isfinite(free) else ""
+
+
+def _free_bytes(path: str | Path) -> float:
     folder = Path(path).absolute()
     while not folder.is_dir() and folder != folder.parent:
         folder = folder.parent
     try:
-        return f"{_megabytes(shutil.disk_usage(folder).free)} free"
+        return shutil.disk_usage(folder).free
     except OSError:
-        return ""
+        return math.inf
 
 
-def _wanted(beside: str | Path) -> str:
+def _wanted(path: Path) -> str:
     """What is known of the need: more than has been written."""
-    path = Path(beside)
     files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
     size = sum(file.stat().st_size for file in files)
     return f"room for more than the {_megabytes(size)} written" if size else ""
 
 
-def _megabytes(size: int) -> str:
+def _megabytes(size: float) -> str:
     return f"{size / 1e6:.3g} MB"
 
 

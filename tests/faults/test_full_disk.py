@@ -83,8 +83,9 @@ FULL = {
     "store of T frames": (
         *("resample", "data/synthetic/features/charades", 10 * PAGE), "i3d-T12.zarr", None
     ),
-    "checkpoint": ("train_full", RUN, 0, "resume.safetensors", None),
-    "weights": ("train_full", RUN, 0, "model.safetensors", ("minutes 0", "minutes 60")),
+    "lock of a run": ("train_full", RUN, 0, RUN, None),
+    "checkpoint": ("train_full", RUN, PAGE, "resume.safetensors", None),
+    "weights": ("train_full", RUN, PAGE, "model.safetensors", ("minutes 0", "minutes 60")),
     "predictions": ("evaluate", RUN, 0, "predictions.parquet", None),
     "tables": ("table", "results", 0, "table3", None),
 }  # fmt: skip
