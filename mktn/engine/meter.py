@@ -1,0 +1,170 @@
+"""What an epoch of training was like: its part of a row of log.parquet (mktn.engine.log_columns).
+
+Nothing here waits for a GPU inside a step: sums stay on the device until they are read.
+"""
+
+import contextlib
+import resource
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mktn.grouping.batch import PairBatch
+
+GB = 1e9
+COUNTS = ("steps", "queries", "videos", "words", "word_cells")
+TIMES = ("train_s", "wait_s", "validation_s")
+
+
+class EpochMeter:
+    """Accumulates over the steps of one epoch; `state` and `restore` carry it over a pause.
+
+    `clip` is the gradient norm above which a step is clipped. Use: iterate `batches(loader)`,
+    call `step` in each, `validating()` around the validation, then `row()`.
+    """
+
+    def __init__(self, device: torch.device, clip: float) -> None:
+        self.device, self.clip = device, clip
+        self.names: list[str] = []
+        self.sums: Tensor | None = None  # (names,) float64, on the device
+        self.largest = torch.zeros((), dtype=torch.float64, device=device)
+        self.threshold: float | None = None
+        self.counts = dict.fromkeys(COUNTS, 0)
+        self.times = dict.fromkeys(TIMES, 0.0)
+        self._since: float | None = None
+
+    def batches(self, source: Iterable[PairBatch]) -> Iterator[PairBatch]:
+        """The batches of `source`, on the host; the time that each takes to come is the wait."""
+        iterator = iter(source)
+        self._since = time.perf_counter()
+        while True:
+            asked = time.perf_counter()
+            batch = next(iterator, None)
+            self.times["wait_s"] += time.perf_counter() - asked
+            if batch is None:
+                break
+            self._count(batch)
+            yield batch
+        self._trained()
+
+    def step(
+        self,
+        batch: PairBatch,
+        terms: dict[str, Tensor],
+        gradient_norm: Tensor,
+        threshold: float | None = None,
+    ) -> None:
+        """Count a step that was taken on `batch`, which is on the device.
+
+        terms: 0-d tensors by name; gradient_norm: 0-d, before clipping; threshold: phi.
+        """
+        norm = gradient_norm.detach().double()
+        values = {name: value.detach().double() for name, value in terms.items()}
+        if "negative_share" in values:
+            queries = batch.words.shape[0]
+            values["negatives"] = values["negative_share"] * (~batch.positive()).sum() / queries
+        values["gradient_norm"] = norm
+        values["clipped_share"] = (norm > self.clip).double()
+        stacked = torch.stack([*values.values()])
+        if self.sums is None:
+            self.names, self.sums = [*values], stacked
+        else:
+            self.sums = self.sums + stacked
+        self.largest = torch.maximum(self.largest, norm)
+        self.threshold = threshold
+        self.counts["steps"] += 1
+
+    @contextlib.contextmanager
+    def validating(self) -> Iterator[None]:
+        """Around the validation: its time."""
+        started = time.perf_counter()
+        yield
+        self.times["validation_s"] += time.perf_counter() - started
+
+    def row(self) -> dict[str, Any]:
+        """The columns of this epoch that the steps and the process give; waits for the device."""
+        steps, train_s = max(self.counts["steps"], 1), self.times["train_s"]
+        means = self._sums() / steps
+        row: dict[str, Any] = {"steps": self.counts["steps"]}
+        row |= dict(zip(self.names, means.tolist(), strict=True))
+        row["gradient_norm_max"] = float(self.largest)
+        row["threshold"] = self.threshold
+        row["word_padding"] = 1 - self.counts["words"] / max(self.counts["word_cells"], 1)
+        row["train_s"], row["validation_s"] = train_s, self.times["validation_s"]
+        row["seconds"] = train_s + self.times["validation_s"]
+        for what in ("queries", "videos"):
+            row[f"{what}_per_s"] = self.counts[what] / train_s if train_s else None
+        row["data_wait_share"] = self.times["wait_s"] / train_s if train_s else None
+        return row | memory(self.device)
+
+    def state(self) -> dict[str, Any]:
+        """Everything so far as JSON values; `restore` goes on from it to the same bits."""
+        self._trained(goes_on=True)
+        return {
+            "sums": dict(zip(self.names, self._sums().tolist(), strict=True)),
+            "largest": float(self.largest),
+            "threshold": self.threshold,
+            "counts": dict(self.counts),
+            "times": dict(self.times),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `state` gave."""
+        self.names = [*state["sums"]]
+        sums = torch.tensor([*state["sums"].values()], dtype=torch.float64, device=self.device)
+        self.sums = sums if self.names else None
+        self.largest = torch.tensor(state["largest"], dtype=torch.float64, device=self.device)
+        self.threshold = state["threshold"]
+        self.counts, self.times = dict(state["counts"]), dict(state["times"])
+
+    def _count(self, batch: PairBatch) -> None:
+        # Before the batch goes to the device, where reading the mask would wait for it.
+        self.counts["queries"] += batch.words.shape[0]
+        self.counts["videos"] += batch.frames.shape[0]
+        self.counts["words"] += int(batch.word_mask.sum())
+        self.counts["word_cells"] += batch.word_mask.numel()
+
+    def _trained(self, goes_on: bool = False) -> None:
+        """Add the time since the last call to the training's."""
+        if self._since is None:
+            return
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        now = time.perf_counter()
+        self.times["train_s"] += now - self._since
+        self._since = now if goes_on else None
+
+    def _sums(self) -> Tensor:
+        if self.sums is None:
+            return torch.zeros(0, dtype=torch.float64)
+        return self.sums.cpu()
+
+
+def memory(device: torch.device) -> dict[str, float | None]:
+    """Memory of this process and its GPU in GB (1e9 bytes); None where it cannot be known."""
+    gpu = device.type == "cuda"
+    return {
+        "host_memory_gb": _resident("VmRSS"),
+        "host_memory_peak_gb": _resident("VmHWM") or _rusage(),
+        "gpu_memory_peak_gb": torch.cuda.max_memory_allocated(device) / GB if gpu else None,
+        "gpu_reserved_peak_gb": torch.cuda.max_memory_reserved(device) / GB if gpu else None,
+    }
+
+
+def _resident(name: str) -> float | None:
+    # ru_maxrss would do for the peak, but it begins with the size of the parent process.
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        return next(int(ln.split()[1]) * 1024 / GB for ln in lines if ln.startswith(f"{name}:"))
+    except (OSError, StopIteration, ValueError, IndexError):
+        return None
+
+
+def _rusage() -> float:
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / GB
