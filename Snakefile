@@ -15,6 +15,7 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/failures.smk"
 include: "rules/files.smk"
 include: "rules/runs.smk"
 include: "rules/code.smk"
@@ -37,3 +38,7 @@ rule all:
 
 onsuccess:
     print_rejected()
+
+
+onerror:
+    print_failed_jobs()

@@ -5,6 +5,7 @@ import importlib
 import sys
 
 from mktn.errors import UserError
+from mktn.job_log import run_logged, split_log
 
 # subcommand -> (module with `add_arguments(parser)` and `run(arguments)`, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -42,8 +43,24 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand; the exit status is 2 for the user's mistakes, 1 for ours."""
-    argv = sys.argv[1:] if argv is None else argv
+    log, argv = split_log(sys.argv[1:] if argv is None else argv)
+    if log is None:
+        return run_command(argv)
+    command = argv[0] if argv[:1] and argv[0] in COMMANDS else "--log"
+    try:
+        return run_logged(log, command, lambda: run_command(argv))
+    except UserError as error:
+        print(f"mktn {command}: {error}", file=sys.stderr)
+        return 2
+
+
+def run_command(argv: list[str]) -> int:
+    """`main` without a log."""
     parser = argparse.ArgumentParser(prog="mktn", description=__doc__)
+    # Taken off before, as it must catch everything that is said; here for the help.
+    parser.add_argument(
+        "--log", metavar="FILE", help="all output into a file; on failure its end and its path"
+    )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module_name, help_line) in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=help_line, description=help_line)

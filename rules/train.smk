@@ -30,6 +30,6 @@ for variant in (*VARIANTS, *BLIND):
             settings=settings(training_settings(variant)),
             code=code("train"),
         shell:
-            "mktn train --pairs {input.pairs} --groups {input.groups}"
+            "mktn --log {log} train --pairs {input.pairs} --groups {input.groups}"
             " --relations {input.relations} --features {input.features} --text {input.text}"
-            " --run {params.run} --settings {params.settings:q} > {log} 2>&1"
+            " --run {params.run} --settings {params.settings:q}"
