@@ -81,7 +81,7 @@ def failure(log: Path, command: str, status: int) -> str:
         return "".join(f"{line}\n" for line in lines) + f"mktn {command}: the log is {log}\n"
     ended = f"stopped by {_signal_name(status)}" if status > 128 else f"exit status {status}"
     head = f"mktn {command}: {ended}; the end of its log {log}:\n"
-    return head + "".join(f"    {line}\n" for line in lines)
+    return head + _indented(lines)
 
 
 def last_lines(log: Path, count: int = SHOWN_LINES) -> list[str]:
@@ -113,11 +113,8 @@ def failed_jobs(folder: Path, since_s: float, *, told: bool) -> Iterator[str]:
             continue
         status = ended(log)
         if status is None:
-            lines = "".join(f"    {line}\n" for line in last_lines(log))
-            yield (
-                f"{log}: its job was killed, perhaps for its memory or time; the log's end:\n"
-                + (lines or "    (empty)\n")
-            )
+            head = f"{log}: its job was killed, perhaps for its memory or time; the log's end:\n"
+            yield head + _indented(last_lines(log) or ["(empty)"])
         elif status and not told:
             yield failure(log, log.parent.name, status)
 
@@ -202,6 +199,10 @@ def _signal_name(status: int) -> str:
 def _flush() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
+
+
+def _indented(lines: Sequence[str]) -> str:
+    return "".join(f"    {line}\n" for line in lines)
 
 
 def _tail(log: Path) -> list[str]:

@@ -36,12 +36,13 @@ class EpochMeter:
         self.threshold: float | None = None
         self.counts = dict.fromkeys(COUNTS, 0)
         self.times = dict.fromkeys(TIMES, 0.0)
-        self._since: float | None = None
+        self._running: str | None = None  # of TIMES, and since when
+        self._since = 0.0
 
     def batches(self, source: Iterable[PairBatch]) -> Iterator[PairBatch]:
         """The batches of `source`, on the host; the time that each takes to come is the wait."""
         iterator = iter(source)
-        self._since = time.perf_counter()
+        self._switch("train_s")
         while True:
             asked = time.perf_counter()
             batch = next(iterator, None)
@@ -50,7 +51,7 @@ class EpochMeter:
                 break
             self._count(batch)
             yield batch
-        self._trained()
+        self._switch(None)
 
     def step(
         self,
@@ -82,9 +83,9 @@ class EpochMeter:
     @contextlib.contextmanager
     def validating(self) -> Iterator[None]:
         """Around the validation: its time."""
-        started = time.perf_counter()
+        self._switch("validation_s")
         yield
-        self.times["validation_s"] += time.perf_counter() - started
+        self._switch(None)
 
     def row(self) -> dict[str, Any]:
         """The columns of this epoch that the steps and the process give; waits for the device."""
@@ -103,8 +104,11 @@ class EpochMeter:
         return row | memory(self.device)
 
     def state(self) -> dict[str, Any]:
-        """Everything so far as JSON values; `restore` goes on from it to the same bits."""
-        self._trained(goes_on=True)
+        """Everything so far as JSON values; `restore` goes on from it to the same bits.
+
+        May be taken between two steps and within the validation.
+        """
+        self._switch(self._running)
         return {
             "sums": dict(zip(self.names, self._sums().tolist(), strict=True)),
             "largest": float(self.largest),
@@ -129,15 +133,15 @@ class EpochMeter:
         self.counts["words"] += int(batch.word_mask.sum())
         self.counts["word_cells"] += batch.word_mask.numel()
 
-    def _trained(self, goes_on: bool = False) -> None:
-        """Add the time since the last call to the training's."""
-        if self._since is None:
-            return
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        now = time.perf_counter()
-        self.times["train_s"] += now - self._since
-        self._since = now if goes_on else None
+    def _switch(self, to: str | None) -> None:
+        """Stop the clock that runs, if one does, and start another."""
+        if self._running is not None or to is not None:
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)  # what was asked of it is of the time before
+            now = time.perf_counter()
+            if self._running is not None:
+                self.times[self._running] += now - self._since
+            self._running, self._since = to, now
 
     def _sums(self) -> Tensor:
         if self.sums is None:

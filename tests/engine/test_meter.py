@@ -1,4 +1,4 @@
-"""The meter: waits, norms, sizes and rates are what they are said to be, and a pause changes none."""
+"""The meter: waits, norms, sizes and rates are what they are said to be; pauses change none."""
 
 import json
 import time
@@ -156,3 +156,13 @@ def test_every_column_that_the_meter_gives_is_documented() -> None:
     for batch in meter.batches([random_batch()]):
         step(meter, batch, span=1.0, total=1.0, negative_share=0.5)
     assert set(meter.row()) <= set(COLUMNS)
+
+
+def test_a_state_taken_within_the_validation_holds_its_time() -> None:
+    meter = EpochMeter(CPU, clip=1.0)
+    with meter.validating():
+        time.sleep(0.03)
+        state = meter.state()
+        time.sleep(0.03)
+    assert 0.03 <= state["times"]["validation_s"] < meter.row()["validation_s"] - 0.02
+    assert state["times"]["train_s"] == 0
