@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+from mktn.config import fill
 from mktn.errors import UserError
 from mktn.files import write_json
 
@@ -124,15 +125,10 @@ def read_state(folder: str | Path) -> RunState | None:
         values = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             return None
-        state = RunState(**values)
-        numbers = (state.epochs, state.epoch, state.share, state.started, state.updated, state.pid)
-        numbers += tuple(n for n in (state.best, state.best_epoch, state.epoch_s) if n is not None)
-        texts = (state.state, state.host, state.boot, state.pid_started)
-        texts += tuple(t for t in (state.slurm_job, state.log, state.error) if t is not None)
-        if not all(isinstance(text, str) for text in texts):
-            return None
-        return state if all(math.isfinite(number) for number in numbers) else None
-    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
+        state = fill(RunState, values)
+        times = (state.share, state.started, state.updated, state.epoch_s or 0, state.best or 0)
+        return state if all(math.isfinite(number) for number in times) else None
+    except (OSError, ValueError, RecursionError, UserError):
         return None
 
 
