@@ -17,6 +17,7 @@ from torch import Tensor
 from mktn.grouping.batch import PairBatch
 
 GB = 1e9
+MEANS = ("negatives", "gradient_norm", "clipped_share")  # over the steps
 COUNTS = ("steps", "queries", "videos", "words", "word_cells")
 TIMES = ("train_s", "wait_s", "validation_s")
 
@@ -30,8 +31,7 @@ class EpochMeter:
 
     def __init__(self, device: torch.device, clip: float) -> None:
         self.device, self.clip = device, clip
-        self.names: list[str] = []
-        self.sums: Tensor | None = None  # (names,) float64, on the device
+        self.sums = torch.zeros(len(MEANS), dtype=torch.float64, device=device)
         self.largest = torch.zeros((), dtype=torch.float64, device=device)
         self.threshold: float | None = None
         self.counts = dict.fromkeys(COUNTS, 0)
@@ -56,26 +56,20 @@ class EpochMeter:
     def step(
         self,
         batch: PairBatch,
-        terms: dict[str, Tensor],
         gradient_norm: Tensor,
+        negative_share: Tensor | None = None,
         threshold: float | None = None,
     ) -> None:
         """Count a step that was taken on `batch`, which is on the device.
 
-        terms: 0-d tensors by name; gradient_norm: 0-d, before clipping; threshold: phi.
+        gradient_norm and negative_share: 0-d, the norm before clipping; threshold: phi.
         """
         norm = gradient_norm.detach().double()
-        values = {name: value.detach().double() for name, value in terms.items()}
-        if "negative_share" in values:
-            queries = batch.words.shape[0]
-            values["negatives"] = values["negative_share"] * (~batch.positive()).sum() / queries
-        values["gradient_norm"] = norm
-        values["clipped_share"] = (norm > self.clip).double()
-        stacked = torch.stack([*values.values()])
-        if self.sums is None:
-            self.names, self.sums = [*values], stacked
-        else:
-            self.sums = self.sums + stacked
+        negatives = torch.zeros_like(norm)
+        if negative_share is not None:
+            unrelated = (~batch.positive()).sum()
+            negatives = negative_share.detach().double() * unrelated / batch.words.shape[0]
+        self.sums = self.sums + torch.stack([negatives, norm, (norm > self.clip).double()])
         self.largest = torch.maximum(self.largest, norm)
         self.threshold = threshold
         self.counts["steps"] += 1
@@ -89,15 +83,15 @@ class EpochMeter:
 
     def row(self) -> dict[str, Any]:
         """The columns of this epoch that the steps and the process give; waits for the device."""
-        steps, train_s = max(self.counts["steps"], 1), self.times["train_s"]
-        means = self._sums() / steps
-        row: dict[str, Any] = {"steps": self.counts["steps"]}
-        row |= dict(zip(self.names, means.tolist(), strict=True))
-        row["gradient_norm_max"] = float(self.largest)
+        steps, train_s = self.counts["steps"], self.times["train_s"]
+        means = (self.sums / max(steps, 1)).tolist()
+        row: dict[str, Any] = {"steps": steps, **dict(zip(MEANS, means, strict=True))}
         row["threshold"] = self.threshold
+        if self.threshold is None:
+            row["negatives"] = None
+        row["gradient_norm_max"] = float(self.largest)
         row["word_padding"] = 1 - self.counts["words"] / max(self.counts["word_cells"], 1)
         row["train_s"], row["validation_s"] = train_s, self.times["validation_s"]
-        row["seconds"] = train_s + self.times["validation_s"]
         for what in ("queries", "videos"):
             row[f"{what}_per_s"] = self.counts[what] / train_s if train_s else None
         row["data_wait_share"] = self.times["wait_s"] / train_s if train_s else None
@@ -110,7 +104,7 @@ class EpochMeter:
         """
         self._switch(self._running)
         return {
-            "sums": dict(zip(self.names, self._sums().tolist(), strict=True)),
+            "sums": self.sums.tolist(),
             "largest": float(self.largest),
             "threshold": self.threshold,
             "counts": dict(self.counts),
@@ -119,9 +113,7 @@ class EpochMeter:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up what `state` gave."""
-        self.names = [*state["sums"]]
-        sums = torch.tensor([*state["sums"].values()], dtype=torch.float64, device=self.device)
-        self.sums = sums if self.names else None
+        self.sums = torch.tensor(state["sums"], dtype=torch.float64, device=self.device)
         self.largest = torch.tensor(state["largest"], dtype=torch.float64, device=self.device)
         self.threshold = state["threshold"]
         self.counts, self.times = dict(state["counts"]), dict(state["times"])
@@ -142,11 +134,6 @@ class EpochMeter:
             if self._running is not None:
                 self.times[self._running] += now - self._since
             self._running, self._since = to, now
-
-    def _sums(self) -> Tensor:
-        if self.sums is None:
-            return torch.zeros(0, dtype=torch.float64)
-        return self.sums.cpu()
 
 
 def memory(device: torch.device) -> dict[str, float | None]:

@@ -55,11 +55,12 @@ class RunState:
 class StateFile:
     """Writes state.json through a training; as a context manager it says how that ended.
 
-    `writes` is false in all processes of a run but the first.
+    Of several processes of a training (torchrun's RANK) only the first writes.
     """
 
-    def __init__(self, folder: str | Path, epochs: int, writes: bool = True) -> None:
-        self.path, self.writes = Path(folder) / NAME, writes
+    def __init__(self, folder: str | Path, epochs: int) -> None:
+        self.path = Path(folder) / NAME
+        self.writes = os.environ.get("RANK", "0") == "0"
         self.state = RunState("running", epochs, started=time.time(), **_here())
 
     def __enter__(self) -> "StateFile":
@@ -80,20 +81,21 @@ class StateFile:
             self.state.error = " ".join(said.split())[:500]
         self._write()
 
-    def epochs_done(self, log: Sequence[Mapping[str, Any]]) -> None:
-        """Tell of the finished epochs; `log` holds a row of log.parquet each."""
-        state = self.state
-        state.epoch, state.share = len(log), 0.0
-        state.best, state.best_epoch = best_of(log)
-        seconds = [row["seconds"] for row in log if row.get("seconds")]
-        state.epoch_s = sum(seconds) / len(seconds) if seconds else None
-        self._write()
+    def follow(self, log: Sequence[Mapping[str, Any]], share: float) -> None:
+        """Tell of the finished epochs, and now and then that the present one goes on.
 
-    def beat(self, share: float) -> None:
-        """A sign of life within an epoch of which `share` is done; most calls write nothing."""
-        if time.time() - self.state.updated >= BEAT_S:
-            self.state.share = share
-            self._write()
+        `log` holds a row of log.parquet for each finished epoch; of the steps of the present
+        one `share` are done. Cheap enough for each step: most calls write nothing.
+        """
+        state = self.state
+        if state.epoch != len(log):
+            state.epoch = len(log)
+            state.best, state.best_epoch = best_of(log)
+            state.epoch_s = sum(row["seconds"] for row in log) / len(log)
+        elif time.time() - state.updated < BEAT_S:
+            return
+        state.share = share
+        self._write()
 
     def _write(self) -> None:
         self.state.updated = time.time()
