@@ -111,7 +111,9 @@ class StateFile:
 def best_of(log: Sequence[Mapping[str, Any]]) -> tuple[float | None, int | None]:
     """The best validation mIoU and its epoch; the first of equals."""
     scores = [(row.get("val_mIoU"), row["epoch"]) for row in log]
-    found = [(score, -epoch) for score, epoch in scores if score is not None and score == score]
+    found = [
+        (score, -epoch) for score, epoch in scores if score is not None and math.isfinite(score)
+    ]
     if not found:
         return None, None
     score, epoch = max(found)
