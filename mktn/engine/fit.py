@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mktn.engine.criterion import Criterion
+from mktn.engine.event_files import EventFiles
 from mktn.engine.finite import check_finite
 from mktn.engine.gradients import encoder_gradients, warn_of_swamping
 from mktn.engine.meter import EpochMeter
@@ -82,6 +83,7 @@ class Training:
         self.progress = Progress()
         self.rows: list[Tensor] = []  # (terms,) a step of the epoch
         self.meter = EpochMeter(self.device, settings.clip)
+        self.events: EventFiles | None = None
         self.best_state = copy.deepcopy(network.state_dict())
         self._started = time.perf_counter()
 
@@ -189,6 +191,8 @@ class Training:
         row["seconds"] = time.perf_counter() - self._started
         self.meter = EpochMeter(self.device, settings.clip)
         at.log.append(row)
+        if self.events:
+            self.events.epoch(at.step - 1, row)
         _report(row)
         at.epoch, at.position, at.elapsed_s, self.rows = at.epoch + 1, 0, 0.0, []
 
@@ -218,6 +222,10 @@ class Training:
         self.rows.append(torch.stack([value.detach() for value in terms.values()]))
         phi = self.criterion.threshold(progress)
         self.meter.step(batch, norm, terms.get("negative_share"), phi)
+        if self.events:
+            shown: dict[str, Tensor | float] = {**terms, "gradient_norm": norm}
+            shown |= {"learning_rate": self.scheduler.get_last_lr()[0]}
+            self.events.step(at.step, shown if phi is None else {**shown, "threshold": phi})
         at.step, at.position = at.step + 1, at.position + 1
 
     def _named_parameters(self) -> dict[str, nn.Parameter]:

@@ -7,11 +7,12 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+from mktn.engine.run_config import CHECKPOINT
 from mktn.errors import UserError
 from mktn.files import lock
 
 LOCK = "train.lock"
-WRITTEN = ("model.safetensors", "config.json", "log.parquet", "resume.safetensors")
+WRITTEN = ("model.safetensors", "config.json", "log.parquet", CHECKPOINT)
 
 
 @contextlib.contextmanager

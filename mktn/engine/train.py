@@ -11,12 +11,12 @@ import torch
 from mktn.config import fill, read_settings
 from mktn.engine.checkpoint import save
 from mktn.engine.criterion import Criterion
-from mktn.engine.finite import ACCOUNT
+from mktn.engine.event_files import EventFiles
 from mktn.engine.fit import Training
 from mktn.engine.interrupts import Interrupts, Stopped
 from mktn.engine.log_columns import COLUMNS
 from mktn.engine.resume import Checkpointer
-from mktn.engine.run_config import DATA_SIZES, RunConfig
+from mktn.engine.run_config import DATA_SIZES, NOT_FINITE, RunConfig
 from mktn.engine.run_identity import run_identity
 from mktn.engine.run_lock import one_writer
 from mktn.engine.run_state import StateFile
@@ -42,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=10.0,
         help="between checkpoints of the unfinished run; 0: after each step",
+    )
+    parser.add_argument(
+        "--tensorboard", type=Path, metavar="DIR", help="event files of TensorBoard go there too"
     )
     parser.add_argument(
         "--settings", required=True, help="JSON, or a YAML or JSON file: RunConfig"
@@ -83,25 +86,35 @@ def run(arguments: argparse.Namespace) -> None:
     folder = Path(arguments.run)
     training = Training(network, criterion, data, config, folder)
     identity = run_identity(config, data, sizes)
-    told = StateFile(folder, config.train.epochs)
-    with one_writer(folder), told as state, Interrupts() as asked:
+    with one_writer(folder), Interrupts() as asked:
         checkpointer = Checkpointer(folder, identity, arguments.checkpoint_minutes, asked)
         checkpointer.restore(training)
-        try:
-            training.fit(lambda: _between(training, state, checkpointer))
-        except Stopped as stopped:
-            print(stopped, file=sys.stderr, flush=True)
-            sys.exit(stopped.status)
-        state.follow(training.progress.log, 0.0)
-        _write(training, sizes, folder)
-        (folder / ACCOUNT).unlink(missing_ok=True)
-        checkpointer.remove()
+        if arguments.tensorboard:
+            training.events = EventFiles(arguments.tensorboard, config, training.progress.step)
+        with StateFile(folder, config.train.epochs) as state:
+            _fit(training, state, checkpointer)
+            _write(training, sizes, folder)
+            (folder / NOT_FINITE).unlink(missing_ok=True)
+            checkpointer.remove()
 
 
-def _between(training: Training, state: StateFile, checkpointer: Checkpointer) -> None:
+def _fit(training: Training, state: StateFile, checkpointer: Checkpointer) -> None:
     at = training.progress
-    state.follow(at.log, min(1.0, at.position * training.config.train.epochs / training.steps))
-    checkpointer.between(training)
+    of_epoch = training.config.train.epochs / training.steps
+
+    def between() -> None:
+        state.follow(at.log, min(1.0, at.position * of_epoch))
+        checkpointer.between(training)
+
+    try:
+        training.fit(between)
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr, flush=True)
+        sys.exit(stopped.status)
+    finally:
+        if training.events:
+            training.events.close()
+    state.follow(at.log, 0.0)
 
 
 def _write(training: Training, sizes: ModelConfig, folder: Path) -> None:
