@@ -28,8 +28,8 @@ class EventFiles:
     """
 
     def __init__(self, folder: str | Path, config: RunConfig, step: int = 0) -> None:
-        self.folder, self.names = folder, list[str]()
-        self._held: list[tuple[int, Tensor]] = []
+        self.folder = folder
+        self._held: list[tuple[int, Tensor, list[str]]] = []  # step, (names,), names
         self._writer: Any = None
         if os.environ.get("RANK", "0") != "0":
             return
@@ -52,16 +52,17 @@ class EventFiles:
         self._write(lambda w: w.add_text("settings", f"```json\n{text}\n```", step))
 
     def step(self, step: int, values: Mapping[str, Tensor | float]) -> None:
-        """Scalars of a step: 0-d tensors, which stay on their device for now, or numbers."""
+        """Scalars of a step: 0-d tensors, which stay on their device for now, and numbers.
+
+        The tensors have the same names in each step.
+        """
         if self._writer is None:
             return
-        self.names = [*values]
-        row = [
-            value.detach().float() if isinstance(value, Tensor) else torch.tensor(float(value))
-            for value in values.values()
-        ]
-        device = next((value.device for value in row if value.device.type != "cpu"), None)
-        self._held.append((step, torch.stack([value.to(device) for value in row])))
+        tensors = {name: v.detach() for name, v in values.items() if isinstance(v, Tensor)}
+        self._held.append((step, torch.stack([*tensors.values()]), [*tensors]))
+        for name, value in values.items():
+            if not isinstance(value, Tensor):
+                self._scalar(f"step/{name}", value, step)
         if len(self._held) >= EVERY:
             self._flush()
 
@@ -82,9 +83,9 @@ class EventFiles:
     def _flush(self) -> None:
         if not self._held:
             return
-        table = torch.stack([row for _, row in self._held]).tolist()
-        for (step, _), row in zip(self._held, table, strict=True):
-            for name, value in zip(self.names, row, strict=True):
+        table = torch.stack([row for _, row, _ in self._held]).tolist()
+        for (step, _, names), row in zip(self._held, table, strict=True):
+            for name, value in zip(names, row, strict=True):
                 self._scalar(f"step/{name}", value, step)
         self._held = []
 

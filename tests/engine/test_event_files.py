@@ -11,7 +11,7 @@ import torch
 
 from mktn.cli import main
 from mktn.engine import train
-from mktn.engine.event_files import EventFiles
+from mktn.engine.event_files import EVERY, EventFiles
 from mktn.engine.resume import Checkpointer
 from mktn.engine.run_config import RunConfig
 from tests.engine.runs import command, settings, whole
@@ -114,6 +114,14 @@ def test_a_disk_that_fills_ends_the_writing_and_not_the_training(tmp_path: Path,
     events.epoch(49, {"total": 1.0})
     events.close()
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_step_reads_nothing_from_the_device(tmp_path: Path) -> None:
+    events = EventFiles(tmp_path, CONFIG)
+    for step in range(EVERY - 1):  # a tensor on `meta` has no number to be read
+        events.step(step, {"total": torch.ones((), device="meta"), "threshold": 0.5})
+    with pytest.raises(NotImplementedError):
+        events.step(EVERY - 1, {"total": torch.ones((), device="meta"), "threshold": 0.5})
 
 
 def test_only_the_first_of_several_processes_writes(tmp_path: Path, monkeypatch) -> None:

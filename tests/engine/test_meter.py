@@ -160,6 +160,17 @@ def test_a_state_taken_within_the_validation_holds_its_time() -> None:
     assert state["times"]["train_s"] == 0
 
 
+def test_a_step_reads_nothing_from_the_device() -> None:
+    meta = torch.device("meta")  # where a tensor has no number to be read
+    meter = EpochMeter(meta, clip=1.0)
+    batches = meter.batches([random_batch(), random_batch(seed=1)])
+    for batch in batches:
+        number = torch.ones((), device=meta)
+        meter.step(batch.to(meta), number, number, threshold=0.5)
+    with pytest.raises(NotImplementedError):
+        meter.row()
+
+
 def test_the_log_of_a_run_has_every_column_and_no_other(small_dataset: Path, tmp_path) -> None:
     from mktn.cli import main
 
