@@ -164,7 +164,8 @@ def _stopping() -> Iterator[None]:
         if os.getpid() != owner:  # a forked child, which is to die as it always did
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        print(f"mktn: stopped by {signal.Signals(number).name}", file=sys.stderr)
+        # Not by print, which may be what the signal came into.
+        os.write(2, f"mktn: stopped by {signal.Signals(number).name}\n".encode())
         raise _Stopped(128 + number)
 
     owner = os.getpid()

@@ -79,7 +79,7 @@ def test_a_failure_of_ours_is_the_last_lines_and_the_path(tmp_path: Path) -> Non
 def test_a_job_that_is_stopped_says_by_what(tmp_path: Path, number: signal.Signals) -> None:
     log = tmp_path / "step.log"
     process = start(log, "import time\nprint('working')\ntime.sleep(60)")
-    wait_for(log, "working")
+    wait_for(log, "working\n")
     process.send_signal(number)
     status, _, err = finish(process)
     assert status == 128 + number
@@ -91,7 +91,7 @@ def test_a_killed_job_is_found_by_its_log_and_shown_once(tmp_path: Path) -> None
     since = time.time() - 60
     log = tmp_path / "train" / "killed.log"
     process = start(log, "import time\nprint('working')\ntime.sleep(60)")
-    wait_for(log, "working")
+    wait_for(log, "working\n")
     process.kill()
     assert finish(process) == (-signal.SIGKILL, "", "")
     failed = tmp_path / "train" / "failed.log"
