@@ -63,7 +63,7 @@ class Checkpointer:
             return
         try:
             self.write(training)
-        except OSError as error:
+        except (OSError, UserError) as error:
             if stop:
                 raise
             # A disk that is full for now must not end a training that needs none for now.

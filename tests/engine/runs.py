@@ -10,8 +10,9 @@ from mktn.engine.log_columns import COLUMNS
 
 NAMES = ("pairs.parquet", "groups.parquet", "relations.parquet", "t.zarr", "text.zarr")
 OPTIONS = ("pairs", "groups", "relations", "features", "text")
+# Columns of log.parquet that are of one process and machine.
+MEASURED = [name for name, column in COLUMNS.items() if not column.repeats]
 CHECKPOINT = "resume.safetensors"
-REPEATED = [name for name, column in COLUMNS.items() if column.repeats]
 
 
 def settings(**changes: Any) -> dict[str, Any]:
@@ -35,9 +36,13 @@ def command(dataset: Path, run: Path, given: dict[str, Any], minutes: float = 60
 
 
 def whole(run: Path) -> dict[str, Any]:
-    """What a finished run holds, times left out; nothing else may be there."""
-    held = {path.name: path.read_bytes() for path in run.iterdir()}
-    del held["state.json"]
-    assert set(held) == {"model.safetensors", "config.json", "log.parquet"}
-    log = pl.read_parquet(run / "log.parquet")
-    return held | {"log.parquet": log.select(REPEATED).to_dict(as_series=False)}
+    """What a finished run holds, times and memory left out; nothing else may be there."""
+    assert names(run) == {"model.safetensors", "config.json", "log.parquet"}
+    log = pl.read_parquet(run / "log.parquet").drop(MEASURED)
+    held = {name: (run / name).read_bytes() for name in ("model.safetensors", "config.json")}
+    return held | {"log": log.to_dict(as_series=False)}
+
+
+def names(run: Path) -> set[str]:
+    """The files of a run's folder, but for what tells its state."""
+    return {path.name for path in run.iterdir()} - {"state.json"}

@@ -15,7 +15,7 @@ from mktn.cli import main
 from mktn.engine import run_identity, train
 from mktn.engine.resume import Checkpointer, read
 from mktn.engine.run_lock import LOCK, one_writer, writer_of
-from tests.engine.runs import CHECKPOINT, command, settings
+from tests.engine.runs import CHECKPOINT, command, names, settings
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1, lines
     assert (run / CHECKPOINT).read_bytes() == before
-    assert {path.name for path in run.iterdir()} == {CHECKPOINT, "state.json"}
+    assert names(run) == {CHECKPOINT}
     return lines[0]
 
 
@@ -211,5 +211,4 @@ def test_what_killed_writers_left_is_taken_over(small_dataset: Path, tmp_path: P
         (run / name).write_bytes(b"half")
     (run / "predictions.parquet").write_bytes(b"another step's")
     assert main(command(small_dataset, run, settings(train={"epochs": 1}))) == 0
-    held = {path.name for path in run.iterdir()} - {"state.json"}
-    assert held == {"model.safetensors", "config.json", "log.parquet", "predictions.parquet"}
+    assert names(run) == {"model.safetensors", "config.json", "log.parquet", "predictions.parquet"}
