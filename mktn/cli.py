@@ -4,6 +4,7 @@ import argparse
 import importlib
 import sys
 
+from mktn.checksums import unverified
 from mktn.errors import UserError
 
 # subcommand -> (module with `add_arguments(parser)` and `run(arguments)`, one line of help)
@@ -51,8 +52,12 @@ def main(argv: list[str] | None = None) -> int:
             importlib.import_module(module_name).add_arguments(subparser)
     arguments = parser.parse_args(argv)
     module = importlib.import_module(COMMANDS[arguments.command][0])
+    unverified()  # forget what an earlier command of this process has read
     try:
         module.run(arguments)
+        # Behind the work: an error is one line, and this is none.
+        if line := unverified():
+            print(f"mktn {arguments.command}: {line}", file=sys.stderr)
     except UserError as error:
         print(f"mktn {arguments.command}: {error}", file=sys.stderr)
         return 2
