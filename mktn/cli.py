@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("mktn.engine.bench", "speed and memory, measured against a baseline in one run"),
     "tables": ("mktn.report.tables", "a results table from the runs' metrics and predictions"),
     "test-sets": ("mktn.report.test_sets", "scores of all test sets, as csv and Markdown"),
+    "verify": ("mktn.report.verify", "checksums of stores, tables and runs; 2 where one differs"),
     "page": ("mktn.report.page", "results tables as one Markdown page"),
 }
 

@@ -59,6 +59,7 @@ STEP_CODE = {
             "clip_classifier",
             "clip_labels",
             "labelled_clips",
+            "pairs_file",
         )
     ],
     "extract_video": [

@@ -112,4 +112,10 @@ class ZarrGroup:
         if not path.is_file():
             raise UserError("missing file", where=path, do="remove the store and make it again")
         self.checksums.check(path.name)
-        return read_parquet(path, delete=self.path)
+        try:
+            return read_parquet(path, delete=self.path)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise UserError(
+                "manifest cannot be read", where=path, found=error,
+                do="remove the store and make it again",
+            ) from error  # fmt: skip
