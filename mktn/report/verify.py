@@ -123,6 +123,8 @@ def run(arguments: argparse.Namespace) -> None:
         shown = ", ".join(unknown[:SHOWN]) + (", ..." if unknown[SHOWN:] else "")
         print(f"{len(unknown)} have no checksum, so that nothing says how they should be: {shown}")
     if bad:
+        # Snakemake misses no file that only finished results were made from, unless asked for it.
         raise UserError(
-            f"{bad} damaged files", do="delete what each line says and run snakemake again"
+            f"{bad} damaged files",
+            do="delete what the lines say and ask snakemake for it: `snakemake --cores N PATH ...`",
         )
