@@ -126,5 +126,5 @@ def run(arguments: argparse.Namespace) -> None:
         # Snakemake misses no file that only finished results were made from, unless asked for it.
         raise UserError(
             f"{bad} damaged files",
-            do="delete what the lines say and ask snakemake for it: `snakemake --cores N PATH ...`",
+            do="delete what the lines say and ask snakemake for it: snakemake --cores N PATH ...",
         )

@@ -31,9 +31,9 @@ def test_every_reader_reads_the_same_features(tmp_path: Path, patches: int) -> N
     ]
     readers = open_readers(tmp_path, settings)
     assert len([way for _, way in readers if way == "batch"]) == 6
-    assert len(readers) == 13
+    assert len(readers) == 15
     for (name, way), read in readers.items():
-        videos = [7, 0, 9] if way == "batch" else [7]
+        videos = {"batch": [7, 0, 9], "video": [7], "whole": list(range(10))}[way]
         found = read(videos)
         if name.startswith("parts"):
             found = (found.features, found.patches)
@@ -50,7 +50,7 @@ def test_the_csv_names_each_reader_its_baseline_and_what_is_required(
     assert main(["bench", "reading", f"--out={out}", f"--settings={settings}"]) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["reading.csv"]
     rows = list(csv.DictReader(out.open()))
-    assert len(rows) == 13
+    assert len(rows) == 15
     required = {(r["reader"], r["videos_a_read"]): r for r in rows if r["required_ratio"]}
     assert {key: (r["baseline"], float(r["required_ratio"])) for key, r in required.items()} == {
         ("store", "4"): ("h5py, reopened for each video", 1.3),
@@ -63,7 +63,7 @@ def test_the_csv_names_each_reader_its_baseline_and_what_is_required(
         if row["reader"] == row["baseline"]:
             assert float(row["ratio"]) == 1
     printed = capsys.readouterr().out.splitlines()
-    assert len(printed) == 13
+    assert len(printed) == 15
     assert sum(("reached" in line) + ("MISSED" in line) for line in printed) == 3
 
 
