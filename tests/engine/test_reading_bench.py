@@ -18,14 +18,14 @@ from mktn.engine.reading_bench import (
     write_features,
 )
 
-SMALL = {"videos": 10, "frames": 6, "dimension": 8, "batch": 4, "repeats": 3}
+SMALL = {"videos": 10, "frames": 60, "dimension": 64, "batch": 4, "repeats": 3}
 
 
 @pytest.mark.parametrize("patches", [0, 2])
 def test_every_reader_reads_the_same_features(tmp_path: Path, patches: int) -> None:
     settings = ReadingSettings(**SMALL, patches=patches)
     size = write_features(tmp_path, settings)
-    assert size == 10 * 6 * 8 * 2 * (1 + patches)
+    assert size == 10 * 60 * 64 * 2 * (1 + patches)
     maps = [
         np.load(tmp_path / f"{name}.npy") for name in ("features", "patches")[: 1 + (patches > 0)]
     ]
