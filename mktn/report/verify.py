@@ -1,6 +1,7 @@
 """`mktn verify`: every checksum of stores, tables and runs, before a long run or after a fault."""
 
 import argparse
+import fnmatch
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -13,8 +14,8 @@ from mktn.features.store_checksums import StoreChecksums, is_store
 
 DEFAULT = ("data", "runs")
 SHOWN = 5  # files without a checksum that are named
-SEALED = (".parquet", ".safetensors")  # ours have a checksum; so have the JSON files of runs
-RUN_FILES = {"model.safetensors", "predictions.parquet"}
+# Ours have a checksum in them.
+SEALED = ("*.parquet", "*.safetensors", "config.json", "metrics*.json", "diagnoses.json")
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,12 @@ def verify(paths: Sequence[Path]) -> Iterator[Verified]:
                 continue
             folders[:] = sorted(one for one in folders if not one.startswith("."))
             for file in sorted(files):
-                if _has_checksum(file, files) and not file.startswith("."):
+                if _has_checksum(file) and not file.startswith("."):
                     yield _file(folder / file)
 
 
-def _has_checksum(name: str, beside: Sequence[str]) -> bool:
-    if name.endswith(".json"):
-        return bool(RUN_FILES.intersection(beside))
-    return name.endswith(SEALED)
+def _has_checksum(name: str) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in SEALED)
 
 
 def _store(folder: Path) -> Iterator[Verified]:
