@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mktn.checksums import check, damaged
+from mktn.engine import resume
+from mktn.engine.finite import CHECKPOINT
 from mktn.errors import UserError
 from mktn.features.store_checksums import StoreChecksums, is_store
 
@@ -73,6 +75,9 @@ def _store(folder: Path) -> Iterator[Verified]:
 
 def _file(path: Path) -> Verified:
     try:
+        if path.name == CHECKPOINT:
+            resume.read(path)
+            return Verified(path, path.stat().st_size)
         data = path.read_bytes()
         return Verified(path, len(data), known=check(data, path))
     except UserError as error:

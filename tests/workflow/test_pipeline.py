@@ -93,6 +93,12 @@ def test_a_changed_setting_reruns_what_it_touches(finished, change, expected) ->
     assert jobs(run.stdout) == expected
 
 
+def test_how_often_a_training_is_saved_reruns_nothing(finished: Path) -> None:
+    run = snakemake(finished, "-n", "results/table3.csv", "--config", "checkpoint_minutes=0.5")
+    assert run.returncode == 0
+    assert "Nothing to be done" in run.stdout
+
+
 def test_two_seeds_give_means_and_say_how_many_they_are(finished: Path) -> None:
     given = ("seeds=[0,1]", "results=two_seeds")
     run = snakemake(finished, "--show-failed-logs", "two_seeds/table3.csv", "--config", *given)
