@@ -47,7 +47,7 @@ def check_finite(
     account = None if run is None else run / NOT_FINITE
     if account is not None:
         # A full disk must not hide the reason.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, UserError):
             write_json({"epoch": epoch, "step": step, "terms": values, **names}, account)
         account = account if account.is_file() else None
     shown = SHOWN if account else len(batch.pair_ids)
