@@ -21,7 +21,6 @@ from mktn.engine.run_identity import run_identity
 from mktn.engine.run_lock import one_writer
 from mktn.engine.run_state import StateFile
 from mktn.errors import UserError
-from mktn.files import written_beside
 from mktn.models import VARIANTS, ModelConfig, build
 from mktn.seeds import named_seed
 
@@ -171,9 +170,10 @@ def _write_log(log: list[dict[str, Any]], path: Path) -> None:
     import polars as pl
     from polars import selectors as cs
 
+    from mktn.parquet import write_parquet
+
     # Each column in each run, so that the logs of all variants are one table.
     kinds = {name: pl.Int64 if c.kind is int else pl.Float64 for name, c in COLUMNS.items()}
     values = {name: [row.get(name) for row in log] for name in kinds}
     frame = pl.DataFrame(values, schema=kinds).with_columns(cs.float().fill_nan(None))
-    with written_beside(path) as beside:
-        frame.write_parquet(beside)
+    write_parquet(frame, path)

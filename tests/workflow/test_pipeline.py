@@ -42,15 +42,6 @@ def jobs(output: str) -> dict[str, int]:
     return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.M)}
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the tiny DAG has run."""
-    directory = tmp_path_factory.mktemp("tiny")
-    run = snakemake(directory, "--show-failed-logs", "results/table3.csv")
-    assert run.returncode == 0, run.stdout[-5000:]
-    return directory
-
-
 def test_the_table_is_tidy_and_traced_to_its_predictions(finished: Path) -> None:
     table = pl.read_csv(finished / "results" / "table3.csv")
     columns = (
