@@ -1,13 +1,14 @@
 """The `mktn` command: one subcommand a step, each loaded only when it is called."""
 
 import argparse
-import contextlib
 import importlib
 import os
 import sys
 from pathlib import Path
 
+from mktn.checksums import unverified
 from mktn.errors import UserError
+from mktn.job_log import run_logged, split_log, unsaid
 from mktn.process import end_with_snakemake, flush_or_drop, sigterm_raises
 from mktn.system_errors import refused
 
@@ -36,11 +37,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("mktn.engine.train", "train one variant"),
     "evaluate": ("mktn.engine.evaluate", "predictions and metrics of a trained run or a baseline"),
     "rescore": ("mktn.engine.rescore", "predictions against several annotators, and these"),
+    "status": ("mktn.report.status", "runs done, running and failed, with their best scores"),
     "diagnose": ("mktn.engine.diagnose", "order, single queries, seen sentences, retrieval"),
     "diagnostics": ("mktn.report.diagnostics", "diagnoses of all runs as csv and Markdown"),
     "bench": ("mktn.engine.bench", "speed and memory, measured against a baseline in one run"),
     "tables": ("mktn.report.tables", "a results table from the runs' metrics and predictions"),
     "test-sets": ("mktn.report.test_sets", "scores of all test sets, as csv and Markdown"),
+    "verify": ("mktn.report.verify", "checksums of stores, tables and runs; 2 where one differs"),
     "page": ("mktn.report.page", "results tables as one Markdown page"),
 }
 
@@ -50,9 +53,25 @@ def main(argv: list[str] | None = None) -> int:
 
     What the machine refuses (a full disk, permissions, memory) is one line and 2 as well.
     """
-    argv = sys.argv[1:] if argv is None else argv
     end_with_snakemake()
+    log, argv = split_log(sys.argv[1:] if argv is None else argv)
+    if log is None:
+        return run_command(argv)
+    command = argv[0] if argv[:1] and argv[0] in COMMANDS else "--log"
+    try:
+        return run_logged(log, command, lambda: run_command(argv))
+    except UserError as error:
+        print(f"mktn {command}: {error}", file=sys.stderr)
+        return 2
+
+
+def run_command(argv: list[str]) -> int:
+    """`main` without a log."""
     parser = argparse.ArgumentParser(prog="mktn", description=__doc__)
+    # Taken off before, as it must catch everything that is said; here for the help.
+    parser.add_argument(
+        "--log", metavar="FILE", help="all output into a file; on failure its end and its path"
+    )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module_name, help_line) in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=help_line, description=help_line)
@@ -60,9 +79,13 @@ def main(argv: list[str] | None = None) -> int:
             importlib.import_module(module_name).add_arguments(subparser)
     arguments = parser.parse_args(argv)
     module = importlib.import_module(COMMANDS[arguments.command][0])
+    unverified()  # forget what an earlier command of this process has read
     try:
         with sigterm_raises():
             module.run(arguments)
+        # Behind the work: an error is one line, and this is none.
+        if line := unverified():
+            print(f"mktn {arguments.command}: {line}", file=sys.stderr)
         unwritten = flush_or_drop("stdout")
         if unwritten is not None:
             raise unwritten
@@ -73,10 +96,10 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _say(arguments.command, "interrupted", 130)
     except Exception as error:
-        line = refused(error, arguments.command, _paths(arguments))
-        if line is None:
+        of_machine = refused(error, arguments.command, _paths(arguments))
+        if of_machine is None:
             raise
-        return _say(arguments.command, line, 2)
+        return _say(arguments.command, of_machine, 2)
     return 0
 
 
@@ -89,8 +112,10 @@ def _paths(arguments: argparse.Namespace) -> list[Path]:
 
 def _say(command: str, line: object, status: int) -> int:
     """One line on stderr, as far as there is room for it where stderr goes."""
-    with contextlib.suppress(OSError):
+    try:
         print(f"mktn {command}: {line}", file=sys.stderr)
+    except OSError:
+        unsaid.append(f"mktn {command}: {line}\n")
     for stream in ("stdout", "stderr"):
         flush_or_drop(stream)
     return status

@@ -36,18 +36,26 @@ def written_beside(target: str | Path) -> Iterator[Path]:
         _remove_left(target.parent)
         _remove(folder)
         folder.mkdir()
+        _open.append(beside)
         yield beside
         _put_in_place(beside, target)
         _remove(folder)
     except BaseException as error:
         # Where one block writes several files, the one that was begun is meant.
-        told = disk_error(error, beside if beside.exists() else None, beside)
+        meant = beside.exists() or _open == [beside]
+        told = disk_error(error, beside if meant else None, beside)
         with contextlib.suppress(OSError):
             _remove(folder)
         if told is None:
             raise
         # The target is what the user knows.
         raise UserError(str(told).replace(f"{folder.name}/", "")) from error
+    finally:
+        with contextlib.suppress(ValueError):
+            _open.remove(beside)
+
+
+_open: list[Path] = []  # what blocks of this process are writing
 
 
 def _put_in_place(beside: Path, target: Path) -> None:
@@ -99,6 +107,12 @@ def write_text(text: str, target: str | Path) -> None:
     """Write UTF-8 text to `target` in one step."""
     with written_beside(target) as beside:
         beside.write_text(text, encoding="utf-8")
+
+
+def write_bytes(data: bytes, target: str | Path) -> None:
+    """Write `data` to `target` in one step."""
+    with written_beside(target) as beside:
+        beside.write_bytes(data)
 
 
 def write_json(value: object, target: str | Path) -> None:

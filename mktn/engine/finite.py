@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from mktn.engine.run_config import CHECKPOINT, NOT_FINITE
 from mktn.errors import UserError
 from mktn.files import write_json
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from mktn.grouping.batch import PairBatch
 
 SHOWN = 4  # names in the line; all of them are in the file
-ACCOUNT = "not_finite.json"
-CHECKPOINT = "resume.safetensors"
 
 
 def check_finite(
@@ -45,10 +44,10 @@ def check_finite(
         if parameter.grad is not None and not torch.isfinite(parameter.grad).all()
     ]
     names = {"pairs": batch.pair_ids, "inputs": inputs, "gradients": broken}
-    account = None if run is None else run / ACCOUNT
+    account = None if run is None else run / NOT_FINITE
     if account is not None:
         # A full disk must not hide the reason.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, UserError):
             write_json({"epoch": epoch, "step": step, "terms": values, **names}, account)
         account = account if account.is_file() else None
     shown = SHOWN if account else len(batch.pair_ids)

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mktn.engine.finite import CHECKPOINT
 from mktn.engine.fit import Training
 from mktn.engine.interrupts import Interrupts, Stopped
+from mktn.engine.run_config import CHECKPOINT
 from mktn.errors import UserError
 from mktn.files import written_beside
 
@@ -61,7 +61,19 @@ class Checkpointer:
         due = time.monotonic() - self._written >= self.seconds
         if not (stop or save or due):
             return
-        self.write(training)
+        try:
+            self.write(training)
+        except (OSError, UserError) as error:
+            if stop:
+                raise
+            # A disk that is full for now must not end a training that needs none for now.
+            self._written, self.asked.save = time.monotonic(), False
+            print(
+                f"{self.path}: not saved at {_place(training)}, the one before stays: {error}",
+                file=sys.stderr,
+                flush=True,
+            )
+            return
         if stop:
             raise Stopped(
                 f"stopped by {stop.name} at {_place(training)}, saved in {self.path};"
@@ -102,26 +114,41 @@ class Checkpointer:
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
-    """Write tensors and values, which JSON must hold, in one step; on the disk when it returns."""
-    from safetensors.torch import save_file
+    """Write tensors and values, which JSON must hold, in one step; on the disk when it returns.
+
+    Raises OSError where that fails; what stood there before still stands.
+    """
+    from safetensors.torch import save
 
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     state = json.dumps(values)
     outer = {"format": FORMAT, "sha256": _sha256(held, state), "state": state}
     with written_beside(path) as beside:
-        save_file(held, beside, metadata={"checkpoint": json.dumps(outer)})
-        # A node that dies after the renaming must not leave an empty file under the name.
-        with beside.open("rb") as file:
+        # Not its save_file, whose errors of a full disk are no OSErrors.
+        content = save(held, metadata={"checkpoint": json.dumps(outer)})
+        with beside.open("wb") as file:
+            file.write(content)
+            # A node that dies after the renaming must not leave an empty file under the name.
+            file.flush()
             os.fsync(file.fileno())
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors, on the CPU, and values as `write` had them.
 
-    Raises UserError where the file is damaged or of another format.
+    Raises UserError where the file cannot be read, is damaged or of another format.
     """
     from safetensors import SafetensorError, safe_open
 
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise UserError(
+            "the checkpoint cannot be read",
+            where=path,
+            found=error.strerror,
+            do="make it readable, or delete it to train from the start",
+        ) from error
     try:
         with safe_open(path, "pt") as file:
             outer = json.loads((file.metadata() or {})["checkpoint"])

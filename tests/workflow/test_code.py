@@ -15,7 +15,14 @@ PACKAGE = Path(mktn.__file__).parent
 # What no number depends on, or is checked when it is read.
 COMMON = {
     *("config.py", "errors.py", "files.py", "seeds.py", "provenance.py"),
-    *("process.py", "step_code.py", "system_errors.py"),
+    *(
+        "checksums.py",
+        "job_log.py",
+        "parquet.py",
+        "process.py",
+        "step_code.py",
+        "system_errors.py",
+    ),
 }
 # step -> command, where they differ
 OTHER = {
