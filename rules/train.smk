@@ -21,10 +21,9 @@ for variant in (*VARIANTS, *BLIND):
             f"benchmarks/{SOURCE}/train/{{dataset}}-{variant}-seed{{seed}}.tsv"
         conda:
             "../envs/mktn.yaml"
-        threads: config["threads"]
+        threads: cpus("train")
         resources:
-            mem_mb=10000 if SOURCE != "synthetic" else 3000,
-            runtime=240,
+            **needs("train"),
         params:
             run=subpath(output.model, parent=True),
             settings=settings(training_settings(variant)),
