@@ -49,8 +49,8 @@ format: $(READY) ## rewrite the code in the house's format
 	$(BIN)/snakefmt Snakefile rules
 
 lock: $(READY) ## pin the newest versions of everything in pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra dev --generate-hashes \
-		--no-emit-index-url --custom-compile-command 'make lock' --output-file envs/requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra dev --extra slurm \
+		--generate-hashes --no-emit-index-url --custom-compile-command 'make lock' --output-file envs/requirements.lock pyproject.toml
 	echo uv | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --constraint envs/requirements.lock \
 		--no-emit-index-url --custom-compile-command 'make lock' --output-file envs/uv.lock -
 

@@ -9,6 +9,7 @@ from mktn.engine.rescore import ANNOTATORS, LEAVE_ONE_OUT
 from mktn.errors import UserError
 from mktn.models.variants import BLIND, VARIANTS
 from mktn.report.layouts import TABLES
+from mktn.step_code import code
 
 # Where the workflow is, for runs with --directory elsewhere.
 REPOSITORY = workflow.basedir
