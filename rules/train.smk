@@ -30,8 +30,10 @@ for variant in (*VARIANTS, *BLIND):
             code=code("train"),
             # It changes no result: Snakemake does not compare params made from input.
             checkpoint_minutes=lambda w, input: config["checkpoint_minutes"],
+        # exec: a shell in between would die of SLURM's SIGTERM at once, and the job with it, while
+        # training writes its checkpoint.
         shell:
-            "mktn train --pairs {input.pairs} --groups {input.groups}"
+            "exec mktn train --pairs {input.pairs} --groups {input.groups}"
             " --relations {input.relations} --features {input.features} --text {input.text}"
             " --run {params.run} --checkpoint-minutes {params.checkpoint_minutes}"
             " --settings {params.settings:q} > {log} 2>&1"
