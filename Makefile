@@ -4,7 +4,7 @@ CORES ?= $(shell nproc)
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup table3 tables test bench lint format lock clean
+.PHONY: help setup table3 tables test test-slurm bench lint format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -20,10 +20,10 @@ $(READY): envs/requirements.lock envs/uv.lock pyproject.toml
 	touch $@
 
 table3: $(READY) ## results/table3.csv and .md, from nothing
-	. $(BIN)/activate && snakemake --cores $(CORES) --show-failed-logs results/table3.csv
+	. $(BIN)/activate && snakemake --cores $(CORES) --workflow-profile workflow/profiles/local results/table3.csv
 
 tables: $(READY) ## Tables 3 to 7 and results/tables.md, all on one page
-	. $(BIN)/activate && snakemake --cores $(CORES) --show-failed-logs results/tables.md
+	. $(BIN)/activate && snakemake --cores $(CORES) --workflow-profile workflow/profiles/local results/tables.md
 
 bench: $(READY) ## results/bench/*.csv: speed and memory, each against a baseline in the same run
 	$(BIN)/mktn bench multipair --out results/bench/multipair.csv
@@ -35,6 +35,9 @@ bench: $(READY) ## results/bench/*.csv: speed and memory, each against a baselin
 
 test: $(READY) ## the test suite
 	$(BIN)/python -m pytest
+
+test-slurm: $(READY) ## the pipeline on a real SLURM cluster, of this machine alone
+	tests/slurm/run $(BIN)/python
 
 lint: $(READY) ## ruff, snakefmt, mypy, snakemake --lint
 	$(BIN)/ruff check .

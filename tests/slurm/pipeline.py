@@ -72,7 +72,14 @@ class Job:
         return self.fields["JobState"]
 
     @property
+    def seconds(self) -> int:
+        """It has run for."""
+        hours, minutes, seconds = map(int, self.fields["RunTime"].split(":"))
+        return (hours * 60 + minutes) * 60 + seconds
+
+    @property
     def minutes(self) -> int:
+        """Its time limit."""
         hours, minutes, _ = self.fields["TimeLimit"].split(":")
         return int(hours) * 60 + int(minutes)
 
@@ -112,12 +119,6 @@ class Training:
         self.send(signal.SIGSTOP)
         return self
 
-    def has_waiting(self, number: signal.Signals) -> bool:
-        """Whether the signal was sent to it while it is held."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        pending = [int(mask, 16) for mask in re.findall(r"^(?:Shd|Sig)Pnd:\s*(\w+)", status, re.M)]
-        return any(mask >> (number - 1) & 1 for mask in pending)
-
 
 def trainings(folder: Path) -> Iterator[Training]:
     """The `mktn train` that run in `folder` now, within jobs."""
@@ -135,7 +136,7 @@ def trainings(folder: Path) -> Iterator[Training]:
             yield Training(run, int(process.name), job[0])
 
 
-def caught(folder: Path, run: str, seconds: float = 120) -> Training:
+def caught(folder: Path, run: str, seconds: float = 600) -> Training:
     """A training that has just written a checkpoint, held in the middle of its work."""
 
     def found() -> Training | None:
