@@ -1,6 +1,7 @@
 """The tiny pipeline through the SLURM profile, with SLURM's own records of it."""
 
 import re
+import signal
 import subprocess
 import threading
 import time
