@@ -1,10 +1,13 @@
 """What Snakemake takes to build the DAG: time and memory of dry runs, by shards and seeds.
 
-Each is a `snakemake -n` of its own, in a folder of its own, of the repository's Snakefile.
-States:
-`absent`: nothing has been made, every job is listed; `whole`: everything is there, with its
-records: what a user waits for "Nothing to be done"; `one part`: one extraction is asked for,
-about what a job on a cluster spends before it starts, for it builds a DAG again. The files of `whole` are empty: no rule runs. Ratios are of processor seconds: a loaded machine
+Each is a `snakemake -n` of its own, in a folder of its own, of the repository's Snakefile. States:
+
+- `absent`: nothing has been made, every job is listed;
+- `whole`: everything is there, with its records: what a user waits for "Nothing to be done";
+- `one part`: one extraction is asked for: about what a job on a cluster spends before it starts,
+  for it builds a DAG again.
+
+The files of `whole` are empty: no rule runs. Ratios are of processor seconds: a loaded machine
 stretches the elapsed ones.
 """
 
@@ -159,24 +162,32 @@ class Workplace:
     def dry_run(self, state: str) -> DryRun:
         """Measure one dry run of the default target, or of one part."""
         target = ["--", self.part] if state == "one part" else []
-        with tempfile.TemporaryFile("w+") as out:
-            began = time.perf_counter()
-            child = subprocess.Popen(
-                self.command(state, "--dry-run", *target), stdout=out, stderr=subprocess.STDOUT
-            )
-            # `ru_maxrss` begins at the parent's: the peak is read while the child lives.
-            peak, finished = 0, 0
-            while not finished:
-                peak = max(peak, _peak_bytes(child.pid))
-                time.sleep(POLL_S)
-                finished, status, used = os.wait4(child.pid, os.WNOHANG)
-            wall_s = time.perf_counter() - began
-            child.returncode = os.waitstatus_to_exitcode(status)
-            out.seek(0)
-            text = out.read()
-        if child.returncode:
-            raise UserError("the dry run failed", where=self.folder, found=text.strip()[-400:])
-        return DryRun(wall_s, used.ru_utime + used.ru_stime, peak, _jobs(text))
+        wall_s, cpu_s, peak, text = measured(self.command(state, "--dry-run", *target))
+        return DryRun(wall_s, cpu_s, peak, _jobs(text))
+
+
+def measured(command: Sequence[str]) -> tuple[float, float, int, str]:
+    """Run a command: elapsed and processor seconds, peak resident bytes, and what it said.
+
+    Raises UserError with the end of that when it fails.
+    """
+    with tempfile.TemporaryFile("w+") as out:
+        began = time.perf_counter()
+        child = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+        # `ru_maxrss` begins at the parent's: the peak is read while the child lives.
+        peak, finished = 0, 0
+        while not finished:
+            peak = max(peak, _peak_bytes(child.pid))
+            time.sleep(POLL_S)
+            finished, status, used = os.wait4(child.pid, os.WNOHANG)
+        wall_s = time.perf_counter() - began
+        child.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        text = out.read()
+    if child.returncode:
+        said = text.strip()[-400:]
+        raise UserError("a measured command failed", where=" ".join(command[:6]), found=said)
+    return wall_s, used.ru_utime + used.ru_stime, peak, text
 
 
 def _jobs(text: str) -> dict[str, int]:

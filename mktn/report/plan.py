@@ -159,15 +159,15 @@ def plan(of: Workload) -> list[Stage]:
     training = of.training * of.epochs * of.trainings * cost[f"train_{of.costs}"] * scale
     answering = of.test * of.trainings * cost[f"answer_{of.costs}"] * scale
     extraction = of.clips * cost[f"clip_{of.backbone}"]
-    weights_of_clips = {"c3d": 79_991_015, "i3d": 12_697_264}[of.backbone] * SINGLE
+    process = cost[f"memory_{of.costs}"]
 
-    def core(gflop: float, rate: str) -> float:
-        return gflop / cost[rate] / HOUR_S
-
-    def gpu(gflop: float, tflops: float) -> float:
+    def gpu_h(gflop: float, tflops: float) -> float:
         return gflop / (tflops * 1000) / HOUR_S if tflops else 0.0
 
     seconds = {
+        "extract": of.clips * cost[f"core_{of.backbone}"],
+        "train": training / cost["core_train"],
+        "evaluate": answering / cost["core_answer"],
         "resample": parts / GIGA * cost["resample"],
         "relate": cost["relate"] * float(of.training) ** 2,
         "group": cost["group"] * of.training,
@@ -175,9 +175,9 @@ def plan(of: Workload) -> list[Stage]:
     return [
         Stage("pairs", 1, cost["pairs_row"] * of.queries, 0.0, 0.0, 0.0, "queries", ""),
         Stage(
-            "extract_video", of.parts, parts, core(extraction, "core_extract"), gpu(extraction, of.gpu_tflops),
-            weights_of_clips, "hours of video x fps / stride",
-            "features.parts, extract.patch_grid, fps, backbone",
+            "extract_video", of.parts, parts, seconds["extract"] / HOUR_S,
+            gpu_h(extraction, of.gpu_tflops), cost["memory_clip"],
+            "hours of video x fps / stride", "fps, stride, backbone, extract.patch_grid",
         ),
         Stage(
             "resample", 1, store, seconds["resample"] / HOUR_S, 0.0, 0.0, "videos x T x D",
@@ -195,14 +195,15 @@ def plan(of: Workload) -> list[Stage]:
             "relations", "relations.nearest",
         ),
         Stage(
-            "train", of.trainings, weights * of.trainings, core(training, "core_train"),
-            gpu(training, of.gpu_train_tflops), held + text + 4 * weights, "queries x T x epochs x trainings",
-            "features.frames, train.epochs, variants, seeds, loader.memory_gb",
+            "train", of.trainings, weights * of.trainings, seconds["train"] / HOUR_S,
+            gpu_h(training, of.gpu_train_tflops), held + text + process,
+            "queries x T x epochs x trainings",
+            "features.frames, train.epochs, variants, seeds; of memory loader.memory_gb, text",
         ),
         Stage(
             "evaluate", of.trainings, cost["predictions_row"] * of.test * of.trainings,
-            core(answering, "core_train"), gpu(answering, of.gpu_train_tflops), held + text + weights,
-            "test queries x T x trainings", "variants, seeds",
+            seconds["evaluate"] / HOUR_S, gpu_h(answering, of.gpu_train_tflops),
+            held + text + process, "test queries x T x trainings", "variants, seeds",
         ),
     ]  # fmt: skip
 

@@ -47,10 +47,18 @@ def test_relations_are_measured_at_growing_sizes(tmp_path: Path) -> None:
     assert int(rows[1]["relations"]) > int(rows[0]["relations"]) > 0
 
 
+def test_more_parts_than_files_may_be_open_are_resampled(tmp_path: Path) -> None:
+    small = {"parts": [1, 80], "videos": 80, "rows": 3, "dimension": 4, "repeats": 1}
+    rows = bench("parts", {**small, "open_files": 40}, tmp_path / "p.csv")
+    assert [row["parts"] for row in rows] == ["1", "80"]
+    assert float(rows[1]["peak_mb"]) < float(rows[0]["peak_mb"]) + 50
+
+
 @pytest.mark.parametrize(
     ("what", "settings", "message"),
     [
         ("dag", {"parts": [0]}, "parts (0,): expected 1 or more"),
+        ("parts", {"parts": [3]}, "expected divisors of videos 4000"),
         ("cost", {"cases": ["vgg"]}, "cases vgg: expected one of c3d, i3d, activitynet"),
         ("relations", {"queries": [9, 3]}, "queries (9, 3): expected growing sizes"),
     ],
