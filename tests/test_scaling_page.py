@@ -14,7 +14,7 @@ from mktn.engine.bench import BENCHES
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^ {4}(?:\$ )?mktn (.+)$", TEXT, re.M)
+COMMANDS = re.findall(r"^ {4,7}(?:\$ )?mktn (.+)$", TEXT, re.M)
 PLANS = re.findall(r"^ {4}\$ mktn (plan .+)\n((?: {4}.*\n)+)", TEXT, re.M)
 MEASURED = [command for command in COMMANDS if command.startswith("bench ")]
 
@@ -27,6 +27,19 @@ def test_a_plan_shown_is_what_is_printed(
     assert [line.strip() for line in capsys.readouterr().out.splitlines()] == [
         line.strip() for line in shown.splitlines()
     ]
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("plan ")])
+def test_every_plan_named_can_be_made(command: str) -> None:
+    assert main(shlex.split(command)) == 0
+
+
+def test_the_pairs_are_made_by_the_command_named(tmp_path: Path, shared_data: Path) -> None:
+    (command,) = (command for command in COMMANDS if command.startswith("pairs "))
+    words = shlex.split(command.replace("MIRROR", str(shared_data)))
+    moved = [str(tmp_path / word) if word.endswith(".parquet") else word for word in words]
+    assert main(moved) == 0
+    assert (tmp_path / "pairs.parquet").is_file()
 
 
 @pytest.mark.parametrize("command", MEASURED, ids=lambda text: text.split()[1])

@@ -27,7 +27,7 @@ RESAMPLE = (
 
 @dataclasses.dataclass(frozen=True)
 class PartsSettings:
-    """videos, a multiple of each of `parts`, of `rows` clips of D numbers; parts[0] is the base."""
+    """videos, a multiple of each of `parts`, have `rows` clips of D; parts[0] is the base."""
 
     parts: tuple[int, ...] = (10, 100, 1000)
     videos: int = 4000

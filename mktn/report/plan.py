@@ -209,13 +209,18 @@ def plan(of: Workload) -> list[Stage]:
 
 
 def as_text(stages: list[Stage], of: Workload) -> str:
-    """The plan as an aligned table, what one video takes, and which stage is the largest."""
-    rows = [("stage", "jobs", "disk GB", "core h", "GPU h*", "memory GB", "grows with")]
+    """The plan as an aligned table, what one video takes, and which stage is the largest.
+
+    A dash is what is not counted: it is small beside the others.
+    """
+    rows: list[tuple[str, ...]] = [
+        ("stage", "jobs", "disk GB", "core h", "GPU h*", "memory GB", "grows with")
+    ]
     rows += [
         (
             *(each.stage, str(each.jobs), f"{each.disk_bytes / GIGA:.3f}"),
-            *(f"{each.core_hours:.2f}", f"{each.gpu_hours:.2f}"),
-            *(f"{each.memory_bytes / GIGA:.2f}", each.grows_with),
+            *(_shown(x) for x in (each.core_hours, each.gpu_hours, each.memory_bytes / GIGA)),
+            each.grows_with,
         )
         for each in stages
     ]
@@ -234,6 +239,10 @@ def as_text(stages: list[Stage], of: Workload) -> str:
         "training; core h are without a GPU"
     )
     return "\n".join(lines)
+
+
+def _shown(value: float) -> str:
+    return f"{value:.2f}" if value else "-"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
