@@ -145,6 +145,8 @@ class Workplace:
         """Every output, empty, with Snakemake's records of what made it."""
         import polars as pl
 
+        from mktn.parquet import write_parquet
+
         empty = pl.DataFrame(schema={"pair_id": pl.String})
         listed = _output_of(self.command("whole", "--summary"))
         paths = [line.split("\t")[0] for line in listed.splitlines()[1:]]
@@ -155,7 +157,7 @@ class Workplace:
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 # What is done at the end reads how many rows were rejected.
-                empty.write_parquet(path) if path.suffix == ".parquet" else path.touch()
+                write_parquet(empty, path) if path.suffix == ".parquet" else path.touch()
         touch = ("--touch", "--forceall", "--cores", "10000")
         _output_of(self.command("whole", *touch, start=("-c", TOUCH)))
 

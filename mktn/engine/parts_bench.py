@@ -89,6 +89,7 @@ def make_parts(folder: Path, parts: int, settings: PartsSettings) -> None:
     import polars as pl
 
     from mktn.features.writers import PartWriter
+    from mktn.parquet import write_parquet
 
     rng = named_rng(settings.seed, "bench", "parts")
     clips = rng.standard_normal((settings.rows, settings.dimension)).astype(np.float16)
@@ -104,4 +105,4 @@ def make_parts(folder: Path, parts: int, settings: PartsSettings) -> None:
     rows = [("charades", "train", n, f"train/{n}#0", "a", 0, 0.0, 1.0, duration_s) for n in names]
     columns = ("dataset", "split", "video_id", "pair_id", "sentence", "order")
     frame = pl.DataFrame(rows, (*columns, "start_s", "end_s", "duration_s"), orient="row")
-    frame.write_parquet(folder / "pairs.parquet")
+    write_parquet(frame, folder / "pairs.parquet")
