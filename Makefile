@@ -33,6 +33,10 @@ bench: $(READY) ## results/bench/*.csv: speed and memory, each against a baselin
 	$(BIN)/mktn bench words --out results/bench/words.csv
 	$(BIN)/mktn bench import --out results/bench/import.csv
 	$(BIN)/mktn bench extraction --out results/bench/extraction.csv
+	$(BIN)/mktn bench cost --out results/bench/cost.csv
+	$(BIN)/mktn bench relations --out results/bench/relations.csv
+	$(BIN)/mktn bench parts --out results/bench/parts.csv
+	$(BIN)/mktn bench dag --out results/bench/dag.csv
 
 test: $(READY) ## the test suite
 	$(BIN)/python -m pytest
