@@ -15,8 +15,10 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/failures.smk"
 include: "rules/files.smk"
 include: "rules/runs.smk"
+include: "rules/resources.smk"
 include: "rules/sources.smk"
 include: "rules/clips.smk"
 include: "rules/features.smk"
@@ -36,3 +38,7 @@ rule all:
 
 onsuccess:
     print_rejected()
+
+
+onerror:
+    print_failed_jobs()

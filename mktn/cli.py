@@ -2,9 +2,15 @@
 
 import argparse
 import importlib
+import os
 import sys
+from pathlib import Path
 
+from mktn.checksums import unverified
 from mktn.errors import UserError
+from mktn.job_log import run_logged, split_log, unsaid
+from mktn.process import end_with_snakemake, flush_or_drop, sigterm_raises
+from mktn.system_errors import refused
 
 # subcommand -> (module with `add_arguments(parser)` and `run(arguments)`, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -31,19 +37,42 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("mktn.engine.train", "train one variant"),
     "evaluate": ("mktn.engine.evaluate", "predictions and metrics of a trained run or a baseline"),
     "rescore": ("mktn.engine.rescore", "predictions against several annotators, and these"),
+    "status": ("mktn.report.status", "runs done, running and failed, with their best scores"),
     "diagnose": ("mktn.engine.diagnose", "order, single queries, seen sentences, retrieval"),
     "diagnostics": ("mktn.report.diagnostics", "diagnoses of all runs as csv and Markdown"),
     "bench": ("mktn.engine.bench", "speed and memory, measured against a baseline in one run"),
+    "plan": ("mktn.report.plan", "jobs, bytes, hours and memory of a workload before it runs"),
     "tables": ("mktn.report.tables", "a results table from the runs' metrics and predictions"),
     "test-sets": ("mktn.report.test_sets", "scores of all test sets, as csv and Markdown"),
+    "verify": ("mktn.report.verify", "checksums of stores, tables and runs; 2 where one differs"),
     "page": ("mktn.report.page", "results tables as one Markdown page"),
 }
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one subcommand; the exit status is 2 for the user's mistakes, 1 for ours."""
-    argv = sys.argv[1:] if argv is None else argv
+    """Run one subcommand; the exit status is 2 for the user's mistakes, 1 for ours.
+
+    What the machine refuses (a full disk, permissions, memory) is one line and 2 as well.
+    """
+    end_with_snakemake()
+    log, argv = split_log(sys.argv[1:] if argv is None else argv)
+    if log is None:
+        return run_command(argv)
+    command = argv[0] if argv[:1] and argv[0] in COMMANDS else "--log"
+    try:
+        return run_logged(log, command, lambda: run_command(argv))
+    except UserError as error:
+        print(f"mktn {command}: {error}", file=sys.stderr)
+        return 2
+
+
+def run_command(argv: list[str]) -> int:
+    """`main` without a log."""
     parser = argparse.ArgumentParser(prog="mktn", description=__doc__)
+    # Taken off before, as it must catch everything that is said; here for the help.
+    parser.add_argument(
+        "--log", metavar="FILE", help="all output into a file; on failure its end and its path"
+    )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module_name, help_line) in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=help_line, description=help_line)
@@ -51,11 +80,43 @@ def main(argv: list[str] | None = None) -> int:
             importlib.import_module(module_name).add_arguments(subparser)
     arguments = parser.parse_args(argv)
     module = importlib.import_module(COMMANDS[arguments.command][0])
+    unverified()  # forget what an earlier command of this process has read
     try:
-        module.run(arguments)
+        with sigterm_raises():
+            module.run(arguments)
+        # Behind the work: an error is one line, and this is none.
+        if line := unverified():
+            print(f"mktn {arguments.command}: {line}", file=sys.stderr)
+        unwritten = flush_or_drop("stdout")
+        if unwritten is not None:
+            raise unwritten
     except UserError as error:
-        print(f"mktn {arguments.command}: {error}", file=sys.stderr)
-        return 2
+        return _say(arguments.command, error, 2)
     except BrokenPipeError:
         return 1
+    except KeyboardInterrupt:
+        return _say(arguments.command, "interrupted", 130)
+    except Exception as error:
+        of_machine = refused(error, arguments.command, _paths(arguments))
+        if of_machine is None:
+            raise
+        return _say(arguments.command, of_machine, 2)
     return 0
+
+
+def _paths(arguments: argparse.Namespace) -> list[Path]:
+    """What the command was given to read and write, as far as it looks like a path."""
+    values = (v if isinstance(v, list) else [v] for v in vars(arguments).values())
+    found = [value for given in values for value in given if isinstance(value, str | Path)]
+    return [Path(v) for v in found if os.sep in str(v) and len(str(v)) < 1000]
+
+
+def _say(command: str, line: object, status: int) -> int:
+    """One line on stderr, as far as there is room for it where stderr goes."""
+    try:
+        print(f"mktn {command}: {line}", file=sys.stderr)
+    except OSError:
+        unsaid.append(f"mktn {command}: {line}\n")
+    for stream in ("stdout", "stderr"):
+        flush_or_drop(stream)
+    return status

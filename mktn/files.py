@@ -6,34 +6,101 @@ import fcntl
 import functools
 import json
 import os
+import re
 import shutil
+import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from mktn.errors import UserError
+from mktn.process import is_alive
+from mktn.system_errors import disk_error
 
 
 @contextlib.contextmanager
 def written_beside(target: str | Path) -> Iterator[Path]:
     """A path beside `target` to write a file or a directory to; renamed when the block succeeds.
 
-    When the block fails nothing is left of it and whatever stood at `target` still stands.
+    When the block fails nothing is left of it and whatever stood at `target` still stands; what
+    writers that were killed left in the folder is removed. A full disk, missing permissions and
+    the like raise UserError. Several processes may write one target: each a path of its own.
     """
     target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    _remove(beside)
+    # A folder of its own: libraries put temporary files beside what they write.
+    folder = _of_this_process(target, "part")
+    beside = folder / target.name
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left(target.parent)
+        _remove(folder)
+        folder.mkdir()
+        _open.append(beside)
         yield beside
+        _put_in_place(beside, target)
+        _remove(folder)
+    except BaseException as error:
+        # Where one block writes several files, the one that was begun is meant.
+        meant = beside.exists() or _open == [beside]
+        told = disk_error(error, beside if meant else None, beside)
+        with contextlib.suppress(OSError):
+            _remove(folder)
+        if told is None:
+            raise
+        # The target is what the user knows.
+        raise UserError(str(told).replace(f"{folder.name}/", "")) from error
+    finally:
+        with contextlib.suppress(ValueError):
+            _open.remove(beside)
+
+
+_open: list[Path] = []  # what blocks of this process are writing
+
+
+def _put_in_place(beside: Path, target: Path) -> None:
+    """Rename; a folder that stands there is moved away first, and again if another writer's came
+    in between."""
+    old = _of_this_process(target, "old")
+    while True:
         if target.is_dir() and not target.is_symlink():
-            old = target.with_name(f".{target.name}.{os.getpid()}.old")
-            target.rename(old)
-            beside.rename(target)
             _remove(old)
-        else:
+            with contextlib.suppress(FileNotFoundError):
+                target.rename(old)
+        try:
             os.replace(beside, target)
-    except BaseException:
-        _remove(beside)
-        raise
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR):
+                raise
+        else:
+            _remove(old)
+            return
+
+
+def _of_this_process(target: Path, ending: str) -> Path:
+    return target.with_name(f".{target.name}.{_host()}.{os.getpid()}.{ending}")
+
+
+@functools.cache
+def _host() -> str:
+    # Process ids mean something on one machine, and in one container.
+    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40] or "host"
+
+
+@functools.cache
+def _remove_left(folder: Path) -> None:
+    """Remove what processes of this machine that are no more left beside their targets."""
+    pattern = re.compile(rf"\.(.+)\.{re.escape(_host())}\.(\d+)\.(part|old)")
+    for path in list(folder.iterdir()):
+        found = pattern.fullmatch(path.name)
+        if found is None or is_alive(int(found[2])):
+            continue
+        target = folder / found[1]
+        with contextlib.suppress(OSError):
+            if found[3] == "old" and not target.exists():
+                path.rename(target)  # killed between the two renames
+            else:
+                _remove(path)
 
 
 def write_text(text: str, target: str | Path) -> None:
@@ -42,34 +109,45 @@ def write_text(text: str, target: str | Path) -> None:
         beside.write_text(text, encoding="utf-8")
 
 
+def write_bytes(data: bytes, target: str | Path) -> None:
+    """Write `data` to `target` in one step."""
+    with written_beside(target) as beside:
+        beside.write_bytes(data)
+
+
 def write_json(value: object, target: str | Path) -> None:
     """Write indented JSON with a last newline to `target` in one step; NaN is refused."""
     write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", target)
 
 
-def lock(path: str | Path, wait: bool = True) -> int | None:
+def lock(path: str | Path, wait: bool = True, wait_s: float = 0.0) -> int | None:
     """Lock a folder or a file (made where it is missing) against other processes.
 
     Returns the descriptor that holds it, to be closed with `os.close`, or None where another
-    process holds it and `wait` is false. A killed process holds nothing. Where the file system
-    has no locks, one line on stderr says so and the descriptor holds nothing. Other OSErrors are
-    raised.
+    process holds it and `wait` is false, after `wait_s` seconds. A killed process holds nothing.
+    Where the file system has no locks, one line on stderr says so and the descriptor holds
+    nothing. Other OSErrors are raised.
     """
     path = Path(path)
     # NFS locks exclusively only what is open for writing, which a folder never is: EBADF.
     flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
     descriptor = os.open(path, flags, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError as error:
-        if error.errno in _NO_LOCKS:
-            _say_no_locks(path, error.strerror)
-            return descriptor
-        os.close(descriptor)
-        if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN):
-            raise
-        return None
-    return descriptor
+    until = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                _say_no_locks(path, error.strerror)
+                return descriptor
+            if error.errno in _HELD and time.monotonic() < until:
+                time.sleep(0.1)
+                continue
+            os.close(descriptor)
+            if error.errno not in _HELD:
+                raise
+            return None
+        return descriptor
 
 
 @contextlib.contextmanager
@@ -83,6 +161,7 @@ def locked(path: str | Path, wait: bool = True) -> Iterator[bool]:
             os.close(descriptor)
 
 
+_HELD = (errno.EWOULDBLOCK, errno.EAGAIN)
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF)
 
 

@@ -6,7 +6,12 @@ a training goes on from a checkpoint of the same code only.
 
 from mktn.provenance import code_sha256
 
-STORES = ["store", "zarr_group", "writers", "sharded", "journal"]
+# Reading a store, and writing one.
+READ_STORES = ["store", "zarr_group", "store_checksums"]
+STORES = [
+    *READ_STORES,
+    *("writers", "resampled_writer", "store_writer", "sharded", "journal"),
+]
 CLIPS = [
     *("video", "pictures", "preprocessing", *STORES),
     *("video_backbone", "c3d", "i3d", "torchvision_backbones"),
@@ -26,7 +31,7 @@ LOADING = [
     "grouping/batch.py",
     "grouping/loader.py",
     "grouping/share.py",
-    *(f"features/{name}.py" for name in ("store", "zarr_group", "reader")),
+    *(f"features/{name}.py" for name in (*READ_STORES, "reader")),
     "features/text_store.py",
     "engine/checkpoint.py",
     "models",
@@ -59,6 +64,7 @@ STEP_CODE = {
             "clip_classifier",
             "clip_labels",
             "labelled_clips",
+            "pairs_file",
         )
     ],
     "extract_video": [
@@ -88,6 +94,7 @@ STEP_CODE = {
             for name in (
                 "text",
                 "text_store",
+                "store_checksums",
                 "pairs_file",
                 "word_vectors",
                 "known_words",
@@ -105,11 +112,12 @@ STEP_CODE = {
         "grouping/relations.py",
         "datasets/sentences.py",
         "features/text_store.py",
+        "features/store_checksums.py",
         "features/pairs_file.py",
     ],
     "group": [
         "grouping/groups.py",
-        *(f"features/{name}.py" for name in ("pairs_file", "store", "zarr_group")),
+        *(f"features/{name}.py" for name in ("pairs_file", *READ_STORES)),
     ],
     "train": [
         *LOADING,
@@ -118,6 +126,7 @@ STEP_CODE = {
         *(f"engine/{name}.py" for name in ("run_config", "run_identity", "run_lock", "metrics")),
         *(f"engine/{name}.py" for name in ("criterion", "gradients", "predict", "decode")),
         *(f"engine/{name}.py" for name in ("objective", "distributed", "launch")),
+        *(f"engine/{name}.py" for name in ("meter", "log_columns", "run_state", "event_files")),
     ],
     "evaluate": [
         *LOADING,

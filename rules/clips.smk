@@ -21,19 +21,18 @@ if SOURCE == "synthetic":
         priority: 10
         conda:
             "../envs/mktn.yaml"
-        threads: config["threads"]
+        threads: cpus("pretrain")
         resources:
-            mem_mb=4000,
-            runtime=60,
+            **needs("pretrain"),
         params:
             settings=settings(
                 lambda w: {**seeded(), **threaded(), **config["pretrain"][w.backbone]}
             ),
             code=code("pretrain"),
         shell:
-            "mktn pretrain --actions {input.actions} --videos {input.videos}"
+            "mktn --log {log} pretrain --actions {input.actions} --videos {input.videos}"
             " --backbone {wildcards.backbone} --weights {output.weights}"
-            " --settings {params.settings:q} > {log} 2>&1"
+            " --settings {params.settings:q}"
 
 
 if SOURCE in ("synthetic", "published"):
@@ -54,10 +53,9 @@ if SOURCE in ("synthetic", "published"):
             dataset=either(EXTRACTED),
         conda:
             "../envs/mktn.yaml"
-        threads: lambda w: config["threads"] + of(w.dataset, "extract", "decode_workers")
+        threads: cpus("extract_video")
         resources:
-            mem_mb=4000,
-            runtime=120,
+            **needs("extract_video"),
         params:
             parts=lambda w: of(w.dataset, "features", "parts"),
             settings=settings(
@@ -69,10 +67,10 @@ if SOURCE in ("synthetic", "published"):
             ),
             code=code("extract_video"),
         shell:
-            "mktn extract-video --videos {input.videos} --pairs {input.pairs}"
+            "mktn --log {log} extract-video --videos {input.videos} --pairs {input.pairs}"
             " --backbone {wildcards.backbone} --weights {input.weights} --out {output.part}"
             " --part {wildcards.part} --parts {params.parts}"
-            " --settings {params.settings:q} > {log} 2>&1"
+            " --settings {params.settings:q}"
 
     rule import_features:
         input:
@@ -90,10 +88,9 @@ if SOURCE in ("synthetic", "published"):
             dataset=either(IMPORTED),
         conda:
             "../envs/mktn.yaml"
-        threads: 1
+        threads: cpus("import_features")
         resources:
-            mem_mb=2000,
-            runtime=240,
+            **needs("import_features"),
         params:
             parts=lambda w: of(w.dataset, "features", "parts"),
             settings=settings(
@@ -106,6 +103,6 @@ if SOURCE in ("synthetic", "published"):
             fps_table=fps_table,
             code=code("import_features"),
         shell:
-            "mktn import-features --from {input.file} {params.fps_table} --pairs {input.pairs}"
+            "mktn --log {log} import-features --from {input.file} {params.fps_table} --pairs {input.pairs}"
             " --out {output.part} --part {wildcards.part} --parts {params.parts}"
-            " --settings {params.settings:q} > {log} 2>&1"
+            " --settings {params.settings:q}"

@@ -15,10 +15,9 @@ rule diagnose:
         f"benchmarks/{SOURCE}/diagnose/{{dataset}}-{{variant}}-seed{{seed}}.tsv"
     conda:
         "../envs/mktn.yaml"
-    threads: config["threads"]
+    threads: cpus("diagnose")
     resources:
-        mem_mb=12000 if SOURCE != "synthetic" else 3000,
-        runtime=120,
+        **needs("diagnose"),
     params:
         run=subpath(output.diagnoses, parent=True),
         settings=settings(
@@ -26,9 +25,9 @@ rule diagnose:
         ),
         code=code("diagnose"),
     shell:
-        "mktn diagnose --run {params.run} --pairs {input.pairs} --groups {input.groups}"
+        "mktn --log {log} diagnose --run {params.run} --pairs {input.pairs} --groups {input.groups}"
         " --features {input.features} --text {input.text} --out {output.diagnoses}"
-        " --settings {params.settings:q} > {log} 2>&1"
+        " --settings {params.settings:q}"
 
 
 rule diagnostics:
@@ -49,16 +48,16 @@ rule diagnostics:
         f"logs/{SOURCE}/diagnostics.log",
     benchmark:
         f"benchmarks/{SOURCE}/diagnostics.tsv"
+    localrule: True
     conda:
         "../envs/mktn.yaml"
-    threads: 1
+    threads: cpus("diagnostics")
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **needs("diagnostics"),
     params:
         seed=config["seed"],
         code=code("diagnostics"),
     shell:
-        "mktn diagnostics --metrics {input.metrics} --predictions {input.predictions}"
+        "mktn --log {log} diagnostics --metrics {input.metrics} --predictions {input.predictions}"
         " --pairs {input.pairs} --diagnoses {input.diagnoses} --seed {params.seed}"
-        " --csv {output.csv} --markdown {output.markdown} > {log} 2>&1"
+        " --csv {output.csv} --markdown {output.markdown}"

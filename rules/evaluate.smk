@@ -17,20 +17,19 @@ rule evaluate:
         f"benchmarks/{SOURCE}/evaluate/{{dataset}}-{{variant}}-seed{{seed}}.tsv"
     conda:
         "../envs/mktn.yaml"
-    threads: config["threads"]
+    threads: cpus("evaluate")
     resources:
-        mem_mb=10000 if SOURCE != "synthetic" else 3000,
-        runtime=60,
+        **needs("evaluate"),
     params:
         run=subpath(output.metrics, parent=True),
         split="test",
         settings=settings(evaluation_settings),
         code=code("evaluate"),
     shell:
-        "mktn evaluate --run {params.run} --split {params.split} --pairs {input.pairs}"
+        "mktn --log {log} evaluate --run {params.run} --split {params.split} --pairs {input.pairs}"
         " --rejected {input.rejected} --groups {input.groups} --features {input.features}"
         " --text {input.text} --predictions {output.predictions} --metrics {output.metrics}"
-        " --settings {params.settings:q} > {log} 2>&1"
+        " --settings {params.settings:q}"
 
 
 rule evaluate_baseline:
@@ -49,16 +48,15 @@ rule evaluate_baseline:
         f"benchmarks/{SOURCE}/evaluate/{{dataset}}-{{baseline}}-seed{{seed}}.tsv"
     conda:
         "../envs/mktn.yaml"
-    threads: 1
+    threads: cpus("evaluate_baseline")
     resources:
-        mem_mb=3000,
-        runtime=30,
+        **needs("evaluate_baseline"),
     params:
         split="test",
         settings=settings(evaluation_settings),
         code=code("evaluate_baseline"),
     shell:
-        "mktn evaluate --baseline {wildcards.baseline} --split {params.split}"
+        "mktn --log {log} evaluate --baseline {wildcards.baseline} --split {params.split}"
         " --pairs {input.pairs} --rejected {input.rejected} --groups {input.groups} --features {input.features}"
         " --text {input.text} --predictions {output.predictions} --metrics {output.metrics}"
-        " --settings {params.settings:q} > {log} 2>&1"
+        " --settings {params.settings:q}"

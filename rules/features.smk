@@ -15,10 +15,9 @@ if SOURCE == "simulated":
             f"benchmarks/{SOURCE}/simulate/{{dataset}}-{{backbone}}-T{{frames}}.tsv"
         conda:
             "../envs/mktn.yaml"
-        threads: 1
+        threads: cpus("simulate")
         resources:
-            mem_mb=2000,
-            runtime=60,
+            **needs("simulate"),
         params:
             settings=settings(
                 lambda w: {
@@ -35,9 +34,9 @@ if SOURCE == "simulated":
             ),
             code=code("simulate"),
         shell:
-            "mktn simulate --dataset {wildcards.dataset} --annotations {input.annotations}"
+            "mktn --log {log} simulate --dataset {wildcards.dataset} --annotations {input.annotations}"
             " --pairs {input.pairs} --out {output.store}"
-            " --settings {params.settings:q} > {log} 2>&1"
+            " --settings {params.settings:q}"
 
 else:
 
@@ -58,10 +57,9 @@ else:
             f"benchmarks/{SOURCE}/resample/{{dataset}}-{{backbone}}-T{{frames}}.tsv"
         conda:
             "../envs/mktn.yaml"
-        threads: 1
+        threads: cpus("resample")
         resources:
-            mem_mb=2000,
-            runtime=60,
+            **needs("resample"),
         params:
             folder=lambda w, input: os.path.dirname(input.parts[0]),
             settings=settings(
@@ -72,9 +70,9 @@ else:
             ),
             code=code("resample"),
         shell:
-            "mktn resample --features {params.folder} --pairs {input.pairs}"
+            "mktn --log {log} resample --features {params.folder} --pairs {input.pairs}"
             " --frames {wildcards.frames} --out {output.store}"
-            " --settings {params.settings:q} > {log} 2>&1"
+            " --settings {params.settings:q}"
 
 
 rule extract_text:
@@ -91,10 +89,9 @@ rule extract_text:
         f"benchmarks/{SOURCE}/extract_text/{{dataset}}.tsv"
     conda:
         "../envs/mktn.yaml"
-    threads: config["threads"]
+    threads: cpus("extract_text")
     resources:
-        mem_mb=4000,
-        runtime=60,
+        **needs("extract_text"),
     params:
         word_vectors=lambda w, input: input.get("word_vectors") or "trained",
         published=lambda w, input: (
@@ -107,7 +104,7 @@ rule extract_text:
         settings=settings(lambda w: {**seeded(), **threaded(), **of(w.dataset, "text")}),
         code=code("extract_text"),
     shell:
-        "mktn extract-text --pairs {input.pairs} --word-vectors {params.word_vectors:q}"
+        "mktn --log {log} extract-text --pairs {input.pairs} --word-vectors {params.word_vectors:q}"
         " {params.published} --cache {params.cache}"
         " --models {output.models} --out {output.store}"
-        " --settings {params.settings:q} > {log} 2>&1"
+        " --settings {params.settings:q}"

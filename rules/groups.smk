@@ -11,16 +11,15 @@ rule relate:
         f"benchmarks/{SOURCE}/relate/{{dataset}}.tsv"
     conda:
         "../envs/mktn.yaml"
-    threads: config["threads"]
+    threads: cpus("relate")
     resources:
-        mem_mb=3000,
-        runtime=30,
+        **needs("relate"),
     params:
         settings=settings(lambda w: {**threaded(), **of(w.dataset, "relations")}),
         code=code("relate"),
     shell:
-        "mktn relate --pairs {input.pairs} --text {input.text} --out {output.relations}"
-        " --settings {params.settings:q} > {log} 2>&1"
+        "mktn --log {log} relate --pairs {input.pairs} --text {input.text} --out {output.relations}"
+        " --settings {params.settings:q}"
 
 
 rule group:
@@ -38,15 +37,14 @@ rule group:
         f"benchmarks/{SOURCE}/group/{{dataset}}.tsv"
     conda:
         "../envs/mktn.yaml"
-    threads: 1
+    threads: cpus("group")
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **needs("group"),
     params:
         settings=settings(lambda w: {**seeded(), **of(w.dataset, "groups")}),
         code=code("group"),
     shell:
-        "mktn group --pairs {input.pairs} --relations {input.relations}"
+        "mktn --log {log} group --pairs {input.pairs} --relations {input.relations}"
         " --rejected-pairs {input.rejected} --features {input.features}"
         " --groups {output.groups} --rejected {output.rejected}"
-        " --settings {params.settings:q} > {log} 2>&1"
+        " --settings {params.settings:q}"

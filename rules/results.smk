@@ -14,21 +14,21 @@ rule table:
         f"logs/{SOURCE}/table{{table}}.log",
     benchmark:
         f"benchmarks/{SOURCE}/table{{table}}.tsv"
+    localrule: True
     conda:
         "../envs/mktn.yaml"
-    threads: 1
+    threads: cpus("table")
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **needs("table"),
     params:
         variants=table_variants,
         seed=config["seed"],
         code=code("table"),
     shell:
-        "mktn tables --metrics {input.metrics} --predictions {input.predictions}"
+        "mktn --log {log} tables --metrics {input.metrics} --predictions {input.predictions}"
         " --pairs {input.pairs} --reported {input.reported} --table {wildcards.table}"
         " --variants {params.variants} --seed {params.seed} --csv {output.csv}"
-        " --markdown {output.markdown} > {log} 2>&1"
+        " --markdown {output.markdown}"
 
 
 rule tables_page:
@@ -40,13 +40,13 @@ rule tables_page:
         f"logs/{SOURCE}/tables_page.log",
     benchmark:
         f"benchmarks/{SOURCE}/tables_page.tsv"
+    localrule: True
     conda:
         "../envs/mktn.yaml"
-    threads: 1
+    threads: cpus("tables_page")
     resources:
-        mem_mb=500,
-        runtime=10,
+        **needs("tables_page"),
     params:
         code=code("tables_page"),
     shell:
-        "mktn page --tables {input.tables} --out {output.page} > {log} 2>&1"
+        "mktn --log {log} page --tables {input.tables} --out {output.page}"

@@ -12,17 +12,16 @@ if SOURCE == "synthetic":
             f"benchmarks/{SOURCE}/synthesize/{{dataset}}.tsv"
         conda:
             "../envs/mktn.yaml"
-        threads: 1
+        threads: cpus("synthesize")
         resources:
-            mem_mb=1000,
-            runtime=30,
+            **needs("synthesize"),
         params:
             settings=settings(lambda w: {**seeded(), **of(w.dataset, "synthetic")}),
             code=code("synthesize"),
         shell:
-            "mktn synthesize --dataset {wildcards.dataset} --annotations {output.annotations}"
+            "mktn --log {log} synthesize --dataset {wildcards.dataset} --annotations {output.annotations}"
             " --videos {output.videos} --actions {output.actions}"
-            " --settings {params.settings:q} > {log} 2>&1"
+            " --settings {params.settings:q}"
 
 else:
 
@@ -42,12 +41,12 @@ else:
             f"logs/{SOURCE}/download/{{dataset}}.log",
         benchmark:
             f"benchmarks/{SOURCE}/download/{{dataset}}.tsv"
+        localrule: True
         conda:
             "../envs/mktn.yaml"
-        threads: 1
+        threads: cpus("download")
         resources:
-            mem_mb=500,
-            runtime=60,
+            **needs("download"),
         params:
             roles=",".join(ROLES),
             rows=lambda w: source_rows(w.dataset, ROLES),
@@ -56,9 +55,8 @@ else:
             mirror=lambda w, input: MIRROR,
             place=lambda w, input: BY_HAND,
         shell:
-            "mktn download --dataset {wildcards.dataset} --registry {input.registry}"
+            "mktn --log {log} download --dataset {wildcards.dataset} --registry {input.registry}"
             " --roles {params.roles} {params.mirror} --place {params.place} --out {output.annotations}"
-            " > {log} 2>&1"
 
     rule download_file:
         input:
@@ -70,12 +68,12 @@ else:
         wildcard_constraints:
             name="[a-z0-9_.-]+",
             path=".+",
+        localrule: True
         conda:
             "../envs/mktn.yaml"
-        threads: 1
+        threads: cpus("download_file")
         resources:
-            mem_mb=500,
-            runtime=1440,
+            **needs("download_file"),
         params:
             out=f"data/{SOURCE}/files/{{name}}",
             lock=f"data/{SOURCE}/files/sources.lock",
@@ -84,8 +82,8 @@ else:
             # come from: Snakemake does not compare params made from input.
             place=lambda w, input: BY_HAND,
         shell:
-            "mktn download --only {wildcards.name} --registry {input.registry}"
-            " --place {params.place} --out {params.out} --lock {params.lock} > {log} 2>&1"
+            "mktn --log {log} download --only {wildcards.name} --registry {input.registry}"
+            " --place {params.place} --out {params.out} --lock {params.lock}"
 
 
 rule pairs:
@@ -98,16 +96,16 @@ rule pairs:
         f"logs/{SOURCE}/pairs/{{dataset}}.log",
     benchmark:
         f"benchmarks/{SOURCE}/pairs/{{dataset}}.tsv"
+    localrule: True
     conda:
         "../envs/mktn.yaml"
-    threads: 1
+    threads: cpus("pairs")
     resources:
-        mem_mb=1000,
-        runtime=10,
+        **needs("pairs"),
     params:
         settings=settings(lambda w: of(w.dataset, "pairs")),
         code=code("pairs"),
     shell:
-        "mktn pairs --dataset {wildcards.dataset} --annotations {input.annotations}"
+        "mktn --log {log} pairs --dataset {wildcards.dataset} --annotations {input.annotations}"
         " --pairs {output.pairs} --rejected {output.rejected}"
-        " --settings {params.settings:q} > {log} 2>&1"
+        " --settings {params.settings:q}"

@@ -44,12 +44,12 @@ rule download_reannotations:
         f"logs/{PLACE}/download_reannotations/{{dataset}}.log",
     benchmark:
         f"benchmarks/{PLACE}/download_reannotations/{{dataset}}.tsv"
+    localrule: True
     conda:
         "../envs/mktn.yaml"
-    threads: 1
+    threads: cpus("download")
     resources:
-        mem_mb=500,
-        runtime=60,
+        **needs("download"),
     params:
         rows=lambda w: source_rows(w.dataset, ["annotators"]),
         # Not the downloader's code: it does not change verified bytes. Nor where they
@@ -57,9 +57,8 @@ rule download_reannotations:
         mirror=lambda w, input: MIRROR,
         place=lambda w, input: BY_HAND,
     shell:
-        "mktn download --dataset {wildcards.dataset} --registry {input.registry}"
+        "mktn --log {log} download --dataset {wildcards.dataset} --registry {input.registry}"
         " --roles annotators {params.mirror} --place {params.place} --out {output.reannotations}"
-        " > {log} 2>&1"
 
 
 rule reannotations:
@@ -73,18 +72,18 @@ rule reannotations:
         f"logs/{PLACE}/reannotations/{{dataset}}.log",
     benchmark:
         f"benchmarks/{PLACE}/reannotations/{{dataset}}.tsv"
+    localrule: True
     conda:
         "../envs/mktn.yaml"
-    threads: 1
+    threads: cpus("reannotations")
     resources:
-        mem_mb=1000,
-        runtime=10,
+        **needs("reannotations"),
     params:
         code=code("reannotations"),
     shell:
-        "mktn reannotations --dataset {wildcards.dataset} --annotations {input.annotations}"
+        "mktn --log {log} reannotations --dataset {wildcards.dataset} --annotations {input.annotations}"
         " --reannotations {input.reannotations} --out {output.spans}"
-        " --rejected {output.rejected} > {log} 2>&1"
+        " --rejected {output.rejected}"
 
 
 rule rescore:
@@ -100,22 +99,22 @@ rule rescore:
         f"logs/{PLACE}/rescore/{{dataset}}-{{system}}-{{scored}}-seed{{seed}}.log",
     benchmark:
         f"benchmarks/{PLACE}/rescore/{{dataset}}-{{system}}-{{scored}}-seed{{seed}}.tsv"
+    localrule: True
     conda:
         "../envs/mktn.yaml"
-    threads: 1
+    threads: cpus("rescore")
     resources:
-        mem_mb=1000,
-        runtime=10,
+        **needs("rescore"),
     params:
         what="--predictions",
         settings=settings(lambda w: seeded()),
         code=code("rescore"),
     shell:
-        "mktn rescore {params.what} {input.predictions} --metrics {input.metrics}"
+        "mktn --log {log} rescore {params.what} {input.predictions} --metrics {input.metrics}"
         " --pairs {input.pairs} --groups {input.groups} --reannotations {input.spans}"
         " --human {output.human} --human-with-original {output.human_with_original}"
         " --human-original-only {output.human_original_only}"
-        " --settings {params.settings:q} > {log} 2>&1"
+        " --settings {params.settings:q}"
 
 
 # The protocol is that of a baseline; an annotator's predictions are the moments themselves.
@@ -148,14 +147,14 @@ rule test_sets:
         f"logs/{PLACE}/test_sets.log",
     benchmark:
         f"benchmarks/{PLACE}/test_sets.tsv"
+    localrule: True
     conda:
         "../envs/mktn.yaml"
-    threads: 1
+    threads: cpus("test_sets")
     resources:
-        mem_mb=1000,
-        runtime=10,
+        **needs("test_sets"),
     params:
         code=code("test_sets"),
     shell:
-        "mktn test-sets --metrics {input.metrics} --csv {output.csv}"
-        " --markdown {output.markdown} > {log} 2>&1"
+        "mktn --log {log} test-sets --metrics {input.metrics} --csv {output.csv}"
+        " --markdown {output.markdown}"

@@ -39,11 +39,9 @@ def check_finite(
         return
     epoch, step, run = place
     values = {name: f"{term.item():g}" for name, term in terms.items()}
-    inputs, pair_ids, writes = _inputs(batch), batch.pair_ids, True
+    inputs, pair_ids, writes = _inputs(batch), batch.whole.pair_ids, True
     if processes is not None:
         inputs, writes = processes.names(inputs), processes.first
-    if batch.share is not None:
-        pair_ids = batch.share.whole.pair_ids
     broken = [
         name
         for name, parameter in (parameters or {}).items()

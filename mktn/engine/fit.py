@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from mktn.engine.criterion import Criterion
 from mktn.engine.distributed import Processes
+from mktn.engine.event_files import EventFiles
 from mktn.engine.finite import check_finite
 from mktn.engine.gradients import encoder_gradients, warn_of_swamping
+from mktn.engine.meter import EpochMeter
 from mktn.engine.metrics import temporal_iou
 from mktn.engine.objective import Objective
 from mktn.engine.predict import choose_device, predict
@@ -41,6 +43,7 @@ class Progress:
     elapsed_s: float = 0.0  # of the epoch
     terms: list[str] = dataclasses.field(default_factory=list)
     norms: dict[str, float] = dataclasses.field(default_factory=dict)  # of the epoch
+    meter: dict[str, Any] | None = None  # what EpochMeter has of the epoch
     log: list[dict[str, Any]] = dataclasses.field(default_factory=list)  # a row an epoch
 
 
@@ -86,6 +89,8 @@ class Training:
         )
         self.progress = Progress()
         self.rows: list[Tensor] = []  # (terms,) a step of the epoch
+        self.meter = EpochMeter(self.device, settings.clip)
+        self.events: EventFiles | None = None
         self.best_state = copy.deepcopy(network.state_dict())
         self._started = time.perf_counter()
 
@@ -117,6 +122,7 @@ class Training:
         All processes take it together; it is the same in each.
         """
         self.progress.elapsed_s = time.perf_counter() - self._started
+        self.progress.meter = self.meter.state()
         optimizer = self.optimizer.state_dict()
         states = self._rng_states().items()
         tensors = {f"rng/{name}": self.processes.rows(state) for name, state in states}
@@ -152,6 +158,8 @@ class Training:
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.scheduler.load_state_dict(dict(values["scheduler"]))
         self.progress = Progress(**values["progress"])
+        if self.progress.meter:
+            self.meter.restore(self.progress.meter)
         self.rows = [row.to(self.device) for row in tensors["rows"]] if "rows" in tensors else []
         # A copy: torch reads a state from where its storage begins, also of a row of a tensor.
         own = {name: states[self.processes.rank].clone() for name, states in parts["rng"].items()}
@@ -186,8 +194,9 @@ class Training:
             disable=None if self.processes.first else True,
         )
         seed, part = self.config.seed, self.processes.part
-        for pairs in bar:
-            self._step(self.data.batch(pairs, related=True, seed=seed, part=part))
+        read = (self.data.batch(pairs, related=True, seed=seed, part=part) for pairs in bar)
+        for batch in self.meter.batches(read):
+            self._step(batch)
             between()
         means = torch.stack(self.rows).mean(dim=0).tolist()
         row: dict[str, Any] = {"epoch": at.epoch, **dict(zip(at.terms, means, strict=True))}
@@ -195,12 +204,17 @@ class Training:
         row["learning_rate"] = self.scheduler.get_last_lr()[0]
         row["val_mIoU"] = None
         if at.epoch + 1 == settings.epochs or (at.epoch + 1) % settings.validate_every == 0:
-            row |= validate(self.network, self.data, self.processes, between)
+            with self.meter.validating():
+                row |= validate(self.network, self.data, self.processes, between)
             if row["val_mIoU"] > at.best:
                 at.best, at.best_epoch = row["val_mIoU"], at.epoch
                 self.best_state = copy.deepcopy(self.network.state_dict())
+        row |= self.meter.row()
         row["seconds"] = time.perf_counter() - self._started
+        self.meter = EpochMeter(self.device, settings.clip)
         at.log.append(row)
+        if self.events:
+            self.events.epoch(at.step - 1, row)
         if self.processes.first:
             _report(row)
         at.epoch, at.position, at.elapsed_s, self.rows = at.epoch + 1, 0, 0.0, []
@@ -210,7 +224,8 @@ class Training:
         at, settings = self.progress, self.config.train
         batch = batch.to(self.device)
         processes = self.processes
-        own = self.objective(batch, at.step / max(self.steps - 1, 1))
+        progress = at.step / max(self.steps - 1, 1)
+        own = self.objective(batch, progress)
         # Of the whole batch, and so the same in each process: none goes on where another stops.
         values = processes.total(torch.stack([value.detach() for value in own.values()]))
         terms = dict(zip(own, values, strict=True))
@@ -233,6 +248,12 @@ class Training:
         self.optimizer.step()
         self.scheduler.step()
         self.rows.append(values)
+        phi = self.criterion.threshold(progress)
+        self.meter.step(batch, norm, terms.get("negative_share"), phi)
+        if self.events:
+            shown: dict[str, Tensor | float] = {**terms, "gradient_norm": norm}
+            shown |= {"learning_rate": self.scheduler.get_last_lr()[0]}
+            self.events.step(at.step, shown if phi is None else {**shown, "threshold": phi})
         at.step, at.position = at.step + 1, at.position + 1
 
     def _named_parameters(self) -> dict[str, nn.Parameter]:

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import dataclasses
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +13,16 @@ from mktn.config import fill, read_settings
 from mktn.engine.checkpoint import save
 from mktn.engine.criterion import Criterion
 from mktn.engine.distributed import Processes, joined, started
+from mktn.engine.event_files import EventFiles
 from mktn.engine.fit import Training
 from mktn.engine.interrupts import Interrupts, Stopped
+from mktn.engine.log_columns import COLUMNS
 from mktn.engine.resume import Checkpointer
 from mktn.engine.run_config import DATA_SIZES, NOT_FINITE, RunConfig
 from mktn.engine.run_identity import run_identity
 from mktn.engine.run_lock import one_writer
+from mktn.engine.run_state import StateFile
 from mktn.errors import UserError
-from mktn.files import written_beside
 from mktn.models import VARIANTS, ModelConfig, build
 from mktn.seeds import named_seed
 
@@ -42,6 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=10.0,
         help="between checkpoints of the unfinished run; 0: after each step",
+    )
+    parser.add_argument(
+        "--tensorboard", type=Path, metavar="DIR", help="event files of TensorBoard go there too"
     )
     parser.add_argument(
         "--settings", required=True, help="JSON, or a YAML or JSON file: RunConfig"
@@ -77,7 +81,8 @@ def _options(arguments: argparse.Namespace) -> list[str]:
     """The options of this step as they were given, without those of all steps."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
     add_arguments(parser)
-    line = [f"--{name.replace('_', '-')}={value}" for name, value in vars(arguments).items()]
+    given = {name: value for name, value in vars(arguments).items() if value is not None}
+    line = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
     own, _ = parser.parse_known_args(line)
     return [part for part in line if part[2:].split("=")[0].replace("-", "_") in vars(own)]
 
@@ -107,16 +112,34 @@ def _train(arguments: argparse.Namespace, config: RunConfig, processes: Processe
         checkpointer = Checkpointer(folder, identity, arguments.checkpoint_minutes, asked)
         processes.wait()  # for the first to hold the folder
         checkpointer.restore(training)
-        try:
-            training.fit(lambda: checkpointer.between(training))
-        except Stopped as stopped:
+        if arguments.tensorboard:
+            training.events = EventFiles(arguments.tensorboard, config, training.progress.step)
+        with StateFile(folder, config.train.epochs) as state:
+            _fit(training, state, checkpointer)
             if processes.first:
-                print(stopped, file=sys.stderr, flush=True)
-            sys.exit(stopped.status)
-        if processes.first:
-            _write(training, sizes, folder)
-            (folder / NOT_FINITE).unlink(missing_ok=True)
-            checkpointer.remove()
+                _write(training, sizes, folder)
+                (folder / NOT_FINITE).unlink(missing_ok=True)
+                checkpointer.remove()
+
+
+def _fit(training: Training, state: StateFile, checkpointer: Checkpointer) -> None:
+    at = training.progress
+    of_epoch = training.config.train.epochs / training.steps
+
+    def between() -> None:
+        state.follow(at.log, min(1.0, at.position * of_epoch))
+        checkpointer.between(training)
+
+    try:
+        training.fit(between)
+    except Stopped as stopped:
+        if training.processes.first:
+            print(stopped, file=sys.stderr, flush=True)
+        sys.exit(stopped.status)
+    finally:
+        if training.events:
+            training.events.close()
+    state.follow(at.log, 0.0)
 
 
 def _write(training: Training, sizes: ModelConfig, folder: Path) -> None:
@@ -172,11 +195,12 @@ def model_config(data: "PairData", sizes: dict[str, Any]) -> ModelConfig:
 
 def _write_log(log: list[dict[str, Any]], path: Path) -> None:
     import polars as pl
+    from polars import selectors as cs
 
-    names = dict.fromkeys(name for row in log for name in row)
-    frame = pl.DataFrame({name: [row.get(name) for row in log] for name in names}, strict=False)
-    for name in frame.columns:
-        if any(isinstance(v, float) and math.isnan(v) for v in frame[name].to_list()):
-            frame = frame.with_columns(pl.col(name).fill_nan(None))
-    with written_beside(path) as beside:
-        frame.write_parquet(beside)
+    from mktn.parquet import write_parquet
+
+    # Each column in each run, so that the logs of all variants are one table.
+    kinds = {name: pl.Int64 if c.kind is int else pl.Float64 for name, c in COLUMNS.items()}
+    values = {name: [row.get(name) for row in log] for name in kinds}
+    frame = pl.DataFrame(values, schema=kinds).with_columns(cs.float().fill_nan(None))
+    write_parquet(frame, path)

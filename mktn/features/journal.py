@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 
 from mktn.errors import UserError
+from mktn.features.store_checksums import Sum, summed
 from mktn.files import lock, write_json, write_text, written_beside
+from mktn.process import leaving_s
 
 Record = dict[str, Any]  # a row of the manifest
 
@@ -36,13 +38,14 @@ class PartJournal:
         self.store = self.folder / "store"
         self._tail = self.folder / "tail"
         self.folder.mkdir(parents=True, exist_ok=True)
-        held = lock(self.folder / "lock", wait=False)
+        held = lock(self.folder / "lock", wait=False, wait_s=leaving_s())
         if held is None:
             raise UserError(
                 "another process is writing this part", where=target,
                 do="wait for it, or end it and run this again",
             )  # fmt: skip
         self._lock: int | None = held
+        self.sums: dict[str, Sum] = {}
         wanted = json.loads(json.dumps(identity))
         self.state, self.note = self._found(wanted)
         for path in (*self.store.rglob("*.partial"), *self.store.rglob("*.__lock")):
@@ -73,16 +76,30 @@ class PartJournal:
         state = _read_json(self.folder / "state.json")
         if state is None or not (self.store / "zarr.json").is_file():
             return None, ""
+        self.sums = {name: (size, crc) for name, (size, crc) in state.get("sums", {}).items()}
         return list(state["videos"]), "going on where a job was interrupted"
 
-    def save_state(self, rows: int, records: list[Record]) -> None:
-        """The records in order, with so many rows on disk; those beyond stay in the tail."""
+    def damaged(self) -> str:
+        """The first shard that is not as it was written: a node that died keeps what it likes."""
+        for name, expected in self.sums.items():
+            path = self.store / name
+            if not path.is_file() or summed(path) != expected:
+                return name
+        return ""
+
+    def save_state(self, rows: int, records: list[Record], sums: Mapping[str, Sum]) -> None:
+        """The records in order, with so many rows on disk; those beyond stay in the tail.
+
+        sums: of the shards that hold the rows.
+        """
         whole = 0
         while whole < len(records) and _end(records[whole]) <= rows:
             whole += 1
         # Not indented, which is slow: it is written again with every shard.
-        write_text(json.dumps({"videos": records[:whole]}), self.folder / "state.json")
-        for path in self._tail.iterdir():
+        write_text(
+            json.dumps({"videos": records[:whole], "sums": sums}), self.folder / "state.json"
+        )
+        for path in self._tail.glob("[0-9]*"):
             if path.name < _name(whole):
                 path.unlink()
 
@@ -93,7 +110,7 @@ class PartJournal:
 
     def kept(self, first: int) -> Iterator[tuple[Record, dict[str, np.ndarray]]]:
         """The records of the tail from number `first` on, each with its rows."""
-        for index in range(first, first + len(list(self._tail.iterdir()))):
+        for index in range(first, first + len(list(self._tail.glob("[0-9]*")))):
             path = self._tail / _name(index)
             try:
                 with np.load(path, allow_pickle=False) as arrays:
@@ -104,7 +121,7 @@ class PartJournal:
 
     def forget(self, first: int) -> None:
         """Remove the records of the tail from number `first` on."""
-        for path in self._tail.iterdir():
+        for path in self._tail.glob("[0-9]*"):
             if path.name >= _name(first):
                 path.unlink()
 

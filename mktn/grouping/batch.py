@@ -38,6 +38,11 @@ class PairBatch:
     pair_ids: list[str] = dataclasses.field(default_factory=list)
     share: Share | None = None  # None: the batch is whole
 
+    @property
+    def whole(self) -> "PairBatch":
+        """What this batch is a share of, without features; itself where it is no share."""
+        return self if self.share is None else self.share.whole
+
     def to(self, device: torch.device | str) -> "PairBatch":
         """The same batch with every tensor on `device`."""
         moved: dict[str, Any] = {

@@ -13,7 +13,18 @@ from mktn.step_code import STEP_CODE
 
 PACKAGE = Path(mktn.__file__).parent
 # What no number depends on, or is checked when it is read.
-COMMON = {"config.py", "errors.py", "files.py", "seeds.py", "provenance.py", "step_code.py"}
+COMMON = {
+    *("config.py", "errors.py", "files.py", "seeds.py", "provenance.py"),
+    *(
+        "cards.py",
+        "checksums.py",
+        "job_log.py",
+        "parquet.py",
+        "process.py",
+        "step_code.py",
+        "system_errors.py",
+    ),
+}
 # step -> command, where they differ
 OTHER = {
     "evaluate_baseline": "evaluate",
