@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "diagnose": ("mktn.engine.diagnose", "order, single queries, seen sentences, retrieval"),
     "diagnostics": ("mktn.report.diagnostics", "diagnoses of all runs as csv and Markdown"),
     "bench": ("mktn.engine.bench", "speed and memory, measured against a baseline in one run"),
+    "plan": ("mktn.report.plan", "jobs, bytes, hours and memory of a workload before it runs"),
     "tables": ("mktn.report.tables", "a results table from the runs' metrics and predictions"),
     "test-sets": ("mktn.report.test_sets", "scores of all test sets, as csv and Markdown"),
     "verify": ("mktn.report.verify", "checksums of stores, tables and runs; 2 where one differs"),

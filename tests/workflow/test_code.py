@@ -16,6 +16,7 @@ PACKAGE = Path(mktn.__file__).parent
 COMMON = {
     *("config.py", "errors.py", "files.py", "seeds.py", "provenance.py"),
     *(
+        "cards.py",
         "checksums.py",
         "job_log.py",
         "parquet.py",
