@@ -222,4 +222,4 @@ def _write_mirror(folder: Path) -> None:
     place.mkdir(parents=True)
     (place / "train.json").write_bytes(b"{}")
     write_registry(folder, row(b"{}", name="train", path="activitynet_captions/train.json",
-                               dataset=DATASET, status="local"))  # fmt: skip
+                               dataset=DATASET, status="local", note="copy it"))  # fmt: skip
