@@ -4,6 +4,7 @@ import argparse
 import importlib
 import sys
 
+from mktn.checksums import unverified
 from mktn.errors import UserError
 
 # subcommand -> (module with `add_arguments(parser)` and `run(arguments)`, one line of help)
@@ -36,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("mktn.engine.bench", "speed and memory, measured against a baseline in one run"),
     "tables": ("mktn.report.tables", "a results table from the runs' metrics and predictions"),
     "test-sets": ("mktn.report.test_sets", "scores of all test sets, as csv and Markdown"),
+    "verify": ("mktn.report.verify", "checksums of stores, tables and runs; 2 where one differs"),
     "page": ("mktn.report.page", "results tables as one Markdown page"),
 }
 
@@ -51,8 +53,12 @@ def main(argv: list[str] | None = None) -> int:
             importlib.import_module(module_name).add_arguments(subparser)
     arguments = parser.parse_args(argv)
     module = importlib.import_module(COMMANDS[arguments.command][0])
+    unverified()  # forget what an earlier command of this process has read
     try:
         module.run(arguments)
+        # Behind the work: an error is one line, and this is none.
+        if line := unverified():
+            print(f"mktn {arguments.command}: {line}", file=sys.stderr)
     except UserError as error:
         print(f"mktn {arguments.command}: {error}", file=sys.stderr)
         return 2

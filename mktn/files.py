@@ -42,6 +42,12 @@ def write_text(text: str, target: str | Path) -> None:
         beside.write_text(text, encoding="utf-8")
 
 
+def write_bytes(data: bytes, target: str | Path) -> None:
+    """Write `data` to `target` in one step."""
+    with written_beside(target) as beside:
+        beside.write_bytes(data)
+
+
 def write_json(value: object, target: str | Path) -> None:
     """Write indented JSON with a last newline to `target` in one step; NaN is refused."""
     write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", target)

@@ -2,7 +2,12 @@
 from mktn.provenance import code_sha256
 
 # The files of the package that each step runs: what makes Snakemake run it again.
-STORES = ["store", "zarr_group", "writers", "sharded", "journal"]
+# Reading a store, and writing one.
+READ_STORES = ["store", "zarr_group", "store_checksums"]
+STORES = [
+    *READ_STORES,
+    *("writers", "resampled_writer", "store_writer", "sharded", "journal"),
+]
 CLIPS = [
     *("video", "pictures", "preprocessing", *STORES),
     *("video_backbone", "c3d", "i3d", "torchvision_backbones"),
@@ -21,7 +26,7 @@ LOADING = [
     "features/pairs_file.py",
     "grouping/batch.py",
     "grouping/loader.py",
-    *(f"features/{name}.py" for name in ("store", "zarr_group", "reader")),
+    *(f"features/{name}.py" for name in (*READ_STORES, "reader")),
     "features/text_store.py",
     "engine/checkpoint.py",
     "models",
@@ -54,6 +59,7 @@ STEP_CODE = {
             "clip_classifier",
             "clip_labels",
             "labelled_clips",
+            "pairs_file",
         )
     ],
     "extract_video": [
@@ -83,6 +89,7 @@ STEP_CODE = {
             for name in (
                 "text",
                 "text_store",
+                "store_checksums",
                 "pairs_file",
                 "word_vectors",
                 "known_words",
@@ -100,11 +107,12 @@ STEP_CODE = {
         "grouping/relations.py",
         "datasets/sentences.py",
         "features/text_store.py",
+        "features/store_checksums.py",
         "features/pairs_file.py",
     ],
     "group": [
         "grouping/groups.py",
-        *(f"features/{name}.py" for name in ("pairs_file", "store", "zarr_group")),
+        *(f"features/{name}.py" for name in ("pairs_file", *READ_STORES)),
     ],
     "train": [
         *LOADING,

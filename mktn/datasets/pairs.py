@@ -13,6 +13,7 @@ from mktn.datasets import DATASETS, PARTITIONS, TEST_SETS, read_table
 from mktn.datasets.sentences import normalised
 from mktn.errors import UserError
 from mktn.files import written_beside
+from mktn.parquet import write_parquet
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ def run(arguments: argparse.Namespace) -> None:
     table = read_table(arguments.dataset, arguments.annotations, **options)
     pairs, rejected = table.frames()
     with written_beside(arguments.pairs) as beside, written_beside(arguments.rejected) as other:
-        pairs.write_parquet(beside)
-        rejected.write_parquet(other)
+        write_parquet(pairs, beside)
+        write_parquet(rejected, other)
     splits = PARTITIONS[settings.partition]
     counted = summary(pairs, rejected, sum(table.clipped.values()), splits)
     print(f"{arguments.dataset}: {counted}")

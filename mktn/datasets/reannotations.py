@@ -19,6 +19,7 @@ from mktn.datasets.annotations import annotation_folder, number, read_csv
 from mktn.datasets.sentences import normalised
 from mktn.errors import UserError
 from mktn.files import written_beside
+from mktn.parquet import write_parquet
 
 FOLDERS = {"activitynet": "activitynet_captions", "charades": "charades_sta"}
 COLUMNS = ("HITId", "video_id", "description", "start", "end")
@@ -62,8 +63,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Read, match with the test split, write both tables, print one line of counts."""
     found = read(arguments.dataset, arguments.annotations, arguments.reannotations)
     with written_beside(arguments.out) as beside, written_beside(arguments.rejected) as other:
-        found.spans.write_parquet(beside)
-        found.rejected.write_parquet(other)
+        write_parquet(found.spans, beside)
+        write_parquet(found.rejected, other)
     print(f"{arguments.dataset}: {summary(found)}")
 
 

@@ -13,10 +13,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mktn.checksums import (
+    KEY,
+    UNSEALED,
+    check,
+    note_unverified,
+    read_sealed_json,
+    seal,
+    write_sealed_json,
+)
 from mktn.config import fill
 from mktn.engine.criterion import LossConfig
 from mktn.errors import UserError
-from mktn.files import write_json, written_beside
+from mktn.files import written_beside
 from mktn.models import VARIANTS, ModelConfig, build
 
 FORMAT = 1
@@ -55,8 +64,9 @@ def save(
     }
     with written_beside(directory / "model.safetensors") as beside:
         # One entry: safetensors writes several in an order that differs from run to run.
-        identity = json.dumps(_identity(model, variant, config))
+        identity = json.dumps({KEY: UNSEALED, **_identity(model, variant, config)})
         save_file(state, beside, metadata={"run": identity})
+        seal(beside)
     settings = {
         "format": FORMAT,
         "model": model,
@@ -66,27 +76,30 @@ def save(
         "losses": dataclasses.asdict(losses),
         **record,
     }
-    write_json(settings, directory / "config.json")
+    write_sealed_json(settings, directory / "config.json")
 
 
 def load(directory: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     """The network, on the CPU, and the contents of config.json.
 
-    Raises UserError where the folder holds no run or a run of another format, where config.json
-    lacks a key or has a value that cannot be, and where the weights are not those of the model,
-    variant and sizes that it names.
+    Raises UserError where a file is damaged, the folder holds no run or a run of another format,
+    where config.json lacks a key or has a value that cannot be, and where the weights are not
+    those of the model, variant and sizes that it names.
     """
     from safetensors import SafetensorError, safe_open
 
     directory = Path(directory)
-    where = directory / "config.json"
+    where, weights = directory / "config.json", directory / "model.safetensors"
     try:
-        settings = json.loads(where.read_text(encoding="utf-8"))
-        with safe_open(directory / "model.safetensors", "pt") as file:
+        settings = read_sealed_json(where)
+        known = check(weights.read_bytes(), weights)
+        with safe_open(weights, "pt") as file:
             written = json.loads((file.metadata() or {}).get("run", "{}"))
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, ValueError, SafetensorError) as error:
         raise UserError("not a trained run", where=directory, found=error, do=AGAIN) from error
+    if not known:
+        note_unverified(weights)
     _check_keys(settings, where)
     model, variant = settings["model"], settings["variant"]
     config = _sizes(settings["sizes"], where)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from mktn.checksums import write_sealed_json
 from mktn.config import fill, read_settings
 from mktn.engine.checkpoint import load
 from mktn.engine.evaluate import (
@@ -28,7 +29,6 @@ from mktn.engine.predict import Predictions, choose_device, predict
 from mktn.engine.retrieval import RANKS, positives_of, retrieved, similarities
 from mktn.engine.seen import seen_minus_unseen, shares
 from mktn.errors import UserError
-from mktn.files import write_json
 
 if TYPE_CHECKING:
     from mktn.grouping.loader import PairData
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> None:
     network.to(device)
     answers = Answers(network, data, arguments.split, device, config)
     rows = [*of_answers(answers), *of_matching(answers)]
-    write_json(
+    write_sealed_json(
         {
             "format": DIAGNOSES_FORMAT,
             **{name: getattr(config, name) for name in PROTOCOL},

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
+from mktn.checksums import write_sealed_json
 from mktn.config import fill, read_settings
 from mktn.datasets import TEST_SETS
 from mktn.engine.baselines import random_moments, train_prior
@@ -17,7 +18,6 @@ from mktn.engine.checkpoint import load
 from mktn.engine.metrics import METRICS_FORMAT, evaluate_rankings
 from mktn.engine.predict import Predictions, choose_device, predict
 from mktn.errors import UserError
-from mktn.files import write_json, written_beside
 from mktn.models.variants import BLIND
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def run(arguments: argparse.Namespace) -> None:
         "metrics": score(found, data, config),
     }
     _write_predictions(found, config, Path(arguments.predictions))
-    write_json(metrics, arguments.metrics)
+    write_sealed_json(metrics, arguments.metrics)
 
 
 def loader_config(config: EvaluationConfig, trained: dict[str, Any]) -> "LoaderConfig":
@@ -253,6 +253,8 @@ def _write_predictions(
     """pair_id, nms, rank (from 1), start_s, end_s, score; absent moments are left out."""
     import polars as pl
 
+    from mktn.parquet import write_parquet
+
     frames = []
     for threshold, predictions in found.items():
         queries, n = predictions.scores.shape
@@ -268,5 +270,4 @@ def _write_predictions(
                 }
             ).filter(pl.col("start_s").is_not_nan())
         )
-    with written_beside(path) as beside:
-        pl.concat(frames).write_parquet(beside)
+    write_parquet(pl.concat(frames), path)

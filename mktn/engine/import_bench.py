@@ -55,6 +55,8 @@ def make_file(folder: Path, settings: ImportBenchSettings) -> tuple[int, int]:
     import h5py
     import polars as pl
 
+    from mktn.parquet import write_parquet
+
     rng = named_rng(settings.seed, "bench", "import")
     # The values of one long video, of which each takes a part from another row on.
     most = int(SECONDS[1] * FPS / STRIDE)
@@ -73,7 +75,7 @@ def make_file(folder: Path, settings: ImportBenchSettings) -> tuple[int, int]:
             durations[name] = duration_s
             size += array.nbytes
     pairs = {"video_id": list(durations), "duration_s": list(durations.values())}
-    pl.DataFrame(pairs).write_parquet(folder / "pairs.parquet")
+    write_parquet(pl.DataFrame(pairs), folder / "pairs.parquet")
     return len(durations), size
 
 

@@ -5,7 +5,6 @@ and the predictions are those of `mktn evaluate`. Q queries, A annotators a quer
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mktn.checksums import read_sealed_json, write_sealed_json
 from mktn.config import fill, read_settings
 from mktn.engine.metrics import METRICS_FORMAT, evaluate_rankings
 from mktn.errors import UserError
-from mktn.files import write_json
 
 # What a moment is compared with, on the same queries.
 HUMAN_SETS = {
@@ -116,7 +115,7 @@ def run(arguments: argparse.Namespace) -> None:
             "rejected": queries.rejected,
             "metrics": scores,
         }
-        write_json(document, getattr(arguments, test_set))
+        write_sealed_json(document, getattr(arguments, test_set))
     print(f"{len(queries.pair_ids)} queries annotated again, {queries.rejected} without features")
 
 
@@ -137,7 +136,7 @@ def left_out(queries: Queries, test_set: str) -> tuple[Floats, Floats, list[str]
 def read_metrics(path: Path) -> dict[str, Any]:
     """The metrics.json of the standard test split. Raises UserError when it is another's."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = read_sealed_json(path)
     except (OSError, ValueError) as error:
         raise UserError(
             "metrics cannot be read", where=path, found=error, do="run `mktn evaluate`"

@@ -14,7 +14,6 @@ from mktn.engine.criterion import Criterion
 from mktn.engine.fit import fit
 from mktn.engine.run_config import DATA_SIZES, RunConfig
 from mktn.errors import UserError
-from mktn.files import written_beside
 from mktn.models import VARIANTS, ModelConfig, build
 from mktn.seeds import named_seed
 
@@ -107,10 +106,11 @@ def model_config(data: "PairData", sizes: dict[str, Any]) -> ModelConfig:
 def _write_log(log: list[dict[str, Any]], path: Path) -> None:
     import polars as pl
 
+    from mktn.parquet import write_parquet
+
     names = dict.fromkeys(name for row in log for name in row)
     frame = pl.DataFrame({name: [row.get(name) for row in log] for name in names}, strict=False)
     for name in frame.columns:
         if any(isinstance(v, float) and math.isnan(v) for v in frame[name].to_list()):
             frame = frame.with_columns(pl.col(name).fill_nan(None))
-    with written_beside(path) as beside:
-        frame.write_parquet(beside)
+    write_parquet(frame, path)

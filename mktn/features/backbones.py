@@ -13,6 +13,7 @@ import safetensors
 import safetensors.torch
 import torch
 
+from mktn.checksums import KEY, UNSEALED, check, seal, write_sealed_json
 from mktn.config import fill
 from mktn.errors import UserError
 from mktn.features.c3d import C3D
@@ -21,7 +22,7 @@ from mktn.features.preprocessing import Preprocessing
 from mktn.features.published_weights import SUFFIXES, count_classes, load_strictly, read_tensors
 from mktn.features.recipes import published_recipe
 from mktn.features.video_backbone import Grid, VideoBackbone
-from mktn.files import write_json, written_beside
+from mktn.files import written_beside
 
 BackboneName = Literal["c3d", "i3d", "r2plus1d_18", "s3d", "mvit_v2_s"]
 BACKBONES: tuple[BackboneName, ...] = get_args(BackboneName)
@@ -86,9 +87,10 @@ def save(backbone: VideoBackbone, description: BackboneDescription, weights: Pat
     """Write the weights and, beside them, the description with their sha256."""
     tensors = {name: t.contiguous() for name, t in backbone.network.state_dict().items()}
     with written_beside(weights) as beside:
-        safetensors.torch.save_file(tensors, beside)
+        safetensors.torch.save_file(tensors, beside, metadata={KEY: UNSEALED})
+        seal(beside)
     described = dataclasses.replace(description, weights_sha256=sha256_of(weights))
-    write_json(dataclasses.asdict(described), description_path(weights))
+    write_sealed_json(dataclasses.asdict(described), description_path(weights))
 
 
 def load(
@@ -112,6 +114,8 @@ def load(
                 "missing file", where=path,
                 do="run mktn pretrain, or put the published weights there",
             )  # fmt: skip
+    if not published:
+        check(weights.read_bytes(), weights)
     found = sha256_of(weights)
     tensors = read_tensors(weights) if published else _read_safetensors(weights)
     if published and not beside.is_file():
@@ -144,9 +148,13 @@ def _read_safetensors(weights: Path) -> dict[str, torch.Tensor]:
 
 def _read_description(path: Path, name: BackboneName) -> BackboneDescription:
     try:
-        mapping = json.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
+        check(data, path)  # one that is written by hand has no checksum, and needs none
+        mapping = json.loads(data.decode("utf-8"))
     except ValueError as error:
         raise UserError("not JSON", where=path, found=error) from error
+    if isinstance(mapping, dict):
+        mapping.pop(KEY, None)
     description = fill(BackboneDescription, mapping, str(path))
     if description.backbone != name:
         raise UserError("another backbone", where=path, found=description.backbone, expected=name)

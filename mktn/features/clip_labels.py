@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from mktn.errors import UserError
+from mktn.features.pairs_file import read_table_of
 
 COLUMNS = (
     "video_id", "split", "actor", "color", "object", "x", "y", "activity", "start_s", "end_s",
@@ -83,7 +84,7 @@ def read_actions(paths: Sequence[Path]) -> pl.DataFrame:
     for number, path in enumerate(paths):
         if not path.is_file():
             raise UserError("missing file", where=path, do="run mktn synthesize")
-        actions = pl.read_parquet(path)
+        actions = read_table_of("synthesize", path)
         missing = [name for name in COLUMNS if name not in actions.columns]
         if missing:
             raise UserError(

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from mktn.errors import UserError
+from mktn.parquet import read_parquet
 
 TOLERANCE = 0.05
 
@@ -127,7 +128,7 @@ def read_frame_rates(path: Path, column: str) -> dict[str, tuple[float, float | 
     try:
         # Read as numbers, ids of digits would lose their leading zeros.
         table = (
-            pl.read_parquet(path)
+            read_parquet(path)
             if path.suffix == ".parquet"
             else pl.read_csv(
                 path, infer_schema_length=None, schema_overrides=dict.fromkeys(names, pl.String)

@@ -11,6 +11,7 @@ import polars as pl
 from mktn.errors import UserError
 from mktn.features.origin import fields_of, other_attributes, patch_grid_of
 from mktn.features.store import FeatureStore, ResampledStore
+from mktn.features.store_checksums import NAME as CHECKSUMS
 
 
 def describe(path: str | Path) -> dict[str, Any]:
@@ -41,7 +42,8 @@ def _features(path: Path) -> dict[str, Any]:
         store, kind = FeatureStore(path), "part"
     else:
         store, kind = ResampledStore(path), "T store"
-    first = store.paths[0] if isinstance(store, FeatureStore) else path
+    stores = store.paths if isinstance(store, FeatureStore) else [path]
+    first = stores[0]
     arrays = {name: _array(first / name) for name in ("features", "patches")}
     shape = arrays["features"]["shape"]
     manifest = store.manifest
@@ -71,6 +73,7 @@ def _features(path: Path) -> dict[str, Any]:
         "duration_s": duration_s or None,
         "rows_per_s": rows / duration_s if duration_s else None,
         "bytes": _bytes(path),
+        "checksum_of_files": all((one / CHECKSUMS).is_file() for one in stores),
         **_codecs(arrays["features"]),
         "other": other_attributes(store.attributes),
     }

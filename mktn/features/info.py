@@ -59,7 +59,8 @@ def _feature_pairs(of: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield (
         "checksums",
         (
-            f"of the numbers {summed[of['checksum_of_numbers']]},"
+            f"of each file {summed[of['checksum_of_files']]},"
+            f" of the numbers {summed[of['checksum_of_numbers']]},"
             f" of the shards' index {summed[of['checksum_of_index']]}"
         ),
     )

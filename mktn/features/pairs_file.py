@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from mktn.errors import UserError
+from mktn.parquet import read_parquet
 
 
 def read_pairs_file(path: str | Path, columns: list[str] | None = None) -> pl.DataFrame:
@@ -15,7 +16,7 @@ def read_pairs_file(path: str | Path, columns: list[str] | None = None) -> pl.Da
 def read_table_of(step: str, path: str | Path, columns: list[str] | None = None) -> pl.DataFrame:
     """The table that `mktn STEP` wrote. Raises UserError when it cannot be read."""
     try:
-        return pl.read_parquet(path, columns=columns)
+        return read_parquet(path, columns)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise UserError(
             "table cannot be read", where=path, found=error, do=f"run `mktn {step}`"

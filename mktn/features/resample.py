@@ -5,12 +5,11 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 from tqdm import tqdm
 
 from mktn.config import fill, read_settings
 from mktn.errors import UserError
-from mktn.features.pairs_file import durations_s
+from mktn.features.pairs_file import durations_s, read_pairs_file
 from mktn.features.store import FeatureStore
 from mktn.features.writers import Compressor, ResampledWriter
 
@@ -109,7 +108,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not arguments.pairs.is_file():
         raise UserError("missing file", where=arguments.pairs, do="run mktn pairs")
     store = FeatureStore(arguments.features)
-    durations = durations_s(pl.read_parquet(arguments.pairs))
+    durations = durations_s(read_pairs_file(arguments.pairs, ["video_id", "duration_s"]))
     failed = resample(store, durations, arguments.frames, arguments.out, settings)
     print(
         f"{arguments.out}: {len(durations) - len(failed)} videos of {arguments.frames} frames, "

@@ -4,7 +4,6 @@ Kiros et al., "Skip-Thought Vectors", NeurIPS 2015. Shape legend: n sentences, L
 E word vector, H state of the GRU.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from mktn.checksums import KEY, UNSEALED, check, read_sealed_json, seal, write_sealed_json
 from mktn.datasets.sentences import treebank
 from mktn.errors import UserError
 from mktn.features import skipthought_published as published
 from mktn.features.pickled_rows import PickledRows
 from mktn.features.skipthought_published import PUBLISHED_FILES
-from mktn.files import write_json, written_beside
+from mktn.files import written_beside
 
 FORMAT = 1
 TRAINED_FILES = ("config.json", "model.safetensors")
@@ -136,13 +136,16 @@ def save_trained(
     with written_beside(directory) as beside:
         beside.mkdir()
         tensors |= {"table": table.contiguous(), "mean": mean.contiguous()}
-        save_file(tensors, beside / TRAINED_FILES[1])
-        write_json(config, beside / TRAINED_FILES[0])
+        save_file(tensors, beside / TRAINED_FILES[1], metadata={KEY: UNSEALED})
+        seal(beside / TRAINED_FILES[1])
+        write_sealed_json(config, beside / TRAINED_FILES[0])
 
 
 def _load_trained(directory: Path) -> SkipThought:
     try:
-        config = json.loads((directory / TRAINED_FILES[0]).read_text(encoding="utf-8"))
+        config = read_sealed_json(directory / TRAINED_FILES[0], directory.parent)
+        weights = directory / TRAINED_FILES[1]
+        check(weights.read_bytes(), weights, directory.parent)
         if config.get("format") != FORMAT:
             raise UserError(
                 "model written by another version",
@@ -151,7 +154,7 @@ def _load_trained(directory: Path) -> SkipThought:
                 expected=f"format {FORMAT}",
                 do="remove it and run `mktn extract-text` again",
             )
-        tensors = load_file(directory / TRAINED_FILES[1])
+        tensors = load_file(weights)
         table, mean = tensors.pop("table"), tensors.pop("mean")
         gru = nn.GRU(config["word_dimension"], config["dimension"])
         gru.load_state_dict({name.removeprefix("gru."): t for name, t in tensors.items()})

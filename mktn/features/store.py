@@ -5,9 +5,8 @@ C patches of a frame, D_p patch feature. Features and patches are float16, spans
 Both stores are Zarr v3 groups with a `manifest.parquet` inside, whole or absent; they are written
 by `mktn.features.writers`.
 
-A damaged or missing shard raises UserError naming the store. The index of each shard has a
-checksum; the numbers themselves have none (crc32c on each chunk halved the rate of reading), so
-a flipped bit in an uncompressed chunk is not seen.
+A damaged or missing file raises UserError naming it before a number of it is used: each file of a
+store has a checksum (`mktn.features.store_checksums`), looked at when it is first read.
 """
 
 import dataclasses

@@ -26,6 +26,7 @@ from mktn.features.pairs_file import read_pairs_file
 from mktn.features.skipthought import SkipThought
 from mktn.features.skipthought_published import PUBLISHED_FILES, published_sha256
 from mktn.features.skipthought_training import SkipThoughtSettings
+from mktn.features.store_checksums import write_checksums
 from mktn.features.text_store import FORMAT, TextStore, pair_ids_sha256
 from mktn.features.word_vectors import RULE, coverage_by_split, look_up, most_common, summary
 from mktn.files import written_beside
@@ -126,6 +127,7 @@ def extract_text(
         for first in range(0, len(held), CHUNK_ROWS):
             block = encoder.encode(spoken[first : first + CHUNK_ROWS])
             sentences[first : first + CHUNK_ROWS] = block
+        write_checksums(beside)
     for line in summary(covered, len(held), seeded):
         say(line)
 

@@ -14,6 +14,7 @@ import zarr
 from zarr.errors import GroupNotFoundError
 
 from mktn.errors import UserError
+from mktn.features.store_checksums import StoreChecksums
 
 FORMAT = 1
 
@@ -22,11 +23,13 @@ class TextStore:
     """`text/{dataset}.zarr` in memory, checked against the pairs it is to belong to.
 
     offsets (P+1,) int64, sentences (P,D_s) float32, words(row) (L,D_w) float32, attributes.
-    Raises UserError when it is missing, of another format, or made from other pairs.
+    Raises UserError when it is missing, damaged, of another format, or made from other pairs.
     """
 
     def __init__(self, path: str | Path, pair_ids: Iterable[str]) -> None:
         self.path = Path(path)
+        self._checksums = StoreChecksums(self.path)
+        self._checksums.check("zarr.json")
         try:
             self._group = zarr.open_group(self.path, mode="r", zarr_format=3)
         except (OSError, GroupNotFoundError) as error:
@@ -51,6 +54,7 @@ class TextStore:
                 expected=expected[:12],
                 do="remove it and run `mktn extract-text` again",
             )
+        self._checksums.note_missing()
         self.offsets: np.ndarray = self._array("offsets")
         self.sentences: np.ndarray = self._array("sentences")
 
@@ -78,6 +82,7 @@ class TextStore:
         return len(self.sentences)
 
     def _array(self, name: str) -> np.ndarray:
+        self._checksums.check_all(f"{name}/")
         try:
             array = self._group[name]
         except KeyError as error:

@@ -1,29 +1,29 @@
-"""Writers of the stores of `mktn.features.store`: videos go in one at a time, shards go out.
+"""Writing `part-{k}.zarr`: videos go in one at a time, shards go out.
 
-One shard of all arrays together is held in memory at most. A store is built beside its target and
-renamed when its block succeeds; when the block fails an older store still stands.
+One shard of all arrays together is held in memory at most.
 """
 
 import itertools
-import sys
-import types
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
-import polars as pl
 import zarr
 
 from mktn.features.journal import PartJournal
+from mktn.features.resampled_writer import ResampledWriter
 from mktn.features.sharded import Compressor, Row, ShardedArrays
-from mktn.features.store import FORMAT, PART_CHUNK_ROWS, PART_SCHEMA, RESAMPLED_SCHEMA
+from mktn.features.store import FORMAT, PART_CHUNK_ROWS, PART_SCHEMA
+from mktn.features.store_writer import Raised, StoreWriter
 from mktn.files import written_beside
+
+__all__ = ["PartWriter", "ResampledWriter"]
 
 Resumable = Literal["no", "shards", "videos"]
 
 
-class PartWriter:
+class PartWriter(StoreWriter):
     """Writes `part-{k}.zarr`: the clip features of some videos, in a fixed order.
 
     path of the part, part its number k, dimension D, patches C and patch_dimension D_p (0 and 0:
@@ -66,6 +66,7 @@ class PartWriter:
         self.rows["span_s"] = ((2,), "float32")
         self.manifest: list[dict[str, Any]] = []
         self.note = ""
+        self.schema = PART_SCHEMA
         self._journal: PartJournal | None = None
 
     @property
@@ -138,32 +139,10 @@ class PartWriter:
         if self._journal is not None:
             self._journal.save_state(rows, self.manifest)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None:
-        if error is None:
-            try:
-                self.arrays.write()
-                rows = [{key: record[key] for key in PART_SCHEMA} for record in self.manifest]
-                frame = pl.DataFrame(rows, schema=PART_SCHEMA, orient="row")
-                frame.write_parquet(self._folder / "manifest.parquet")
-            except BaseException:
-                self._leave(*sys.exc_info())
-                raise
-        self._leave(kind, error, traceback)
-
-    def _leave(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None:
+    def _leave(self, *raised: *Raised) -> None:
         if self._journal is None:
-            self._context.__exit__(kind, error, traceback)
-        elif error is None:
+            self._context.__exit__(*raised)
+        elif raised[1] is None:
             self._journal.finish(self.path)
         else:
             self._journal.close()
@@ -212,77 +191,3 @@ class PartWriter:
         if record["rows"]:
             self.arrays.append(values)
         self.manifest.append(record)
-
-
-class ResampledWriter:
-    """Writes `{backbone}-T{T}.zarr`: T frames a video, one chunk a video inside shards.
-
-    videos: how many are to come at most; frames T, dimension D, patches C and patch_dimension D_p
-    (0 and 0: no patches); attributes: backbone, source and whatever describes the features.
-    """
-
-    def __init__(
-        self,
-        path: str | Path,
-        videos: int,
-        frames: int,
-        dimension: int,
-        patches: int = 0,
-        patch_dimension: int = 0,
-        compressor: Compressor = "none",
-        attributes: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.path = Path(path)
-        self.attributes = {
-            "frames": frames, "patches": patches, **(attributes or {}), "format": FORMAT
-        }  # fmt: skip
-        self.videos = videos
-        self.compressor: Compressor = compressor
-        self.shapes: dict[str, tuple[int, ...]] = {"features": (frames, dimension)}
-        if patches:
-            self.shapes["patches"] = (frames, patches, patch_dimension)
-        self.manifest: list[dict[str, Any]] = []
-
-    def __enter__(self) -> Self:
-        self._context = written_beside(self.path)
-        self._folder = self._context.__enter__()
-        group = zarr.create_group(self._folder, zarr_format=3, attributes=self.attributes)
-        rows: dict[str, Row] = {name: (shape, "float16") for name, shape in self.shapes.items()}
-        self.arrays = ShardedArrays(group, rows, 1, self.compressor, self.videos)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None:
-        if error is None:
-            try:
-                self.arrays.write()
-                frame = pl.DataFrame(self.manifest, schema=RESAMPLED_SCHEMA, orient="row")
-                frame.write_parquet(self._folder / "manifest.parquet")
-            except BaseException:
-                self._context.__exit__(*sys.exc_info())
-                raise
-        self._context.__exit__(kind, error, traceback)
-
-    def append(
-        self, video_id: str, features: np.ndarray, patches: np.ndarray | None, duration_s: float
-    ) -> None:
-        """Add a video: features (T,D) and patches (T,C,D_p) or None, any float type."""
-        rows = {"features": features, **({} if patches is None else {"patches": patches})}
-        if {name: value.shape for name, value in rows.items()} != self.shapes:
-            shapes = {name: value.shape for name, value in rows.items()}
-            raise ValueError(f"{video_id} does not match the store: {shapes} not {self.shapes}")
-        row = self.arrays.count
-        self.arrays.append({name: value[None] for name, value in rows.items()})
-        self._record(video_id, row, "ok", "", duration_s)
-
-    def fail(self, video_id: str, error: str, duration_s: float = 0.0) -> None:
-        """Record that a video has no features, and why."""
-        self._record(video_id, -1, "error", error, duration_s)
-
-    def _record(self, video_id: str, row: int, status: str, error: str, duration_s: float) -> None:
-        values = (video_id, row, status, error, float(duration_s))
-        self.manifest.append(dict(zip(RESAMPLED_SCHEMA, values, strict=True)))

@@ -12,7 +12,7 @@ from mktn.config import fill, read_settings
 from mktn.errors import UserError
 from mktn.features.pairs_file import read_pairs_file, read_table_of
 from mktn.features.store import ResampledStore
-from mktn.files import written_beside
+from mktn.parquet import write_parquet
 from mktn.seeds import named_rng
 
 SCHEMA = {"split": pl.String, "group": pl.Int64, "video_id": pl.String, "pair_id": pl.String}
@@ -169,8 +169,7 @@ def run(arguments: argparse.Namespace) -> None:
     before = read_pairs_file(arguments.rejected_pairs)
     both = pl.concat([before, rejected.select(before.columns)])
     for frame, path in ((groups, arguments.groups), (both, arguments.rejected)):
-        with written_beside(path) as beside:
-            frame.write_parquet(beside)
+        write_parquet(frame, path)
     training = groups.filter(pl.col("split") == "train")
     print(
         f"groups: {groups['group'].n_unique()}, of training {training['group'].n_unique()} with "

@@ -16,7 +16,7 @@ from mktn.config import fill, read_settings
 from mktn.datasets.sentences import content_words, normalised
 from mktn.features.pairs_file import read_pairs_file
 from mktn.features.text_store import TextStore
-from mktn.files import written_beside
+from mktn.parquet import write_parquet
 
 SCHEMA = {"pair_a": pl.String, "pair_b": pl.String, "kind": pl.String, "weight": pl.Float64}
 # A block of queries, start and end -> its weights with all (B,n) float64, 0 where unrelated.
@@ -166,7 +166,6 @@ def run(arguments: argparse.Namespace) -> None:
     pairs = read_pairs_file(arguments.pairs)
     text = TextStore(arguments.text, pairs["pair_id"])
     relations = relate(pairs, text.sentences, settings)
-    with written_beside(arguments.out) as beside:
-        relations.write_parquet(beside)
+    write_parquet(relations, arguments.out)
     counts = dict(relations.group_by("kind").len().sort("kind").iter_rows())
     print("relations: " + ", ".join(f"{count} {kind}" for kind, count in counts.items()))

@@ -7,12 +7,12 @@ from the `diagnoses.json` of `mktn diagnose`.
 import argparse
 import csv
 import io
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mktn.checksums import read_sealed_json
 from mktn.engine.diagnose import DIAGNOSES_FORMAT, PROTOCOL
 from mktn.errors import UserError
 from mktn.files import written_beside
@@ -120,7 +120,7 @@ def against_full(scores: Sequence[Scores], seed: int) -> dict[tuple[str, str, Ke
 def of_diagnoses(path: Path, full: dict[tuple[str, int], Run]) -> Iterator[Diagnosis]:
     """The rows of one diagnoses.json. Raises UserError where it is not one, or not of a `full`."""
     try:
-        given = json.loads(path.read_text(encoding="utf-8"))
+        given = read_sealed_json(path)
         if given["format"] != DIAGNOSES_FORMAT:
             raise ValueError(f"format {given['format']}, expected {DIAGNOSES_FORMAT}")
         _check_same(path, given, full.get((given["dataset"], given["seed"])))

@@ -18,13 +18,13 @@ do not have them. A file without "partition" is from before there were others: s
 beyond these are left alone.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mktn.checksums import read_sealed_json
 from mktn.datasets import PARTITIONS
 from mktn.engine.metrics import METRICS_FORMAT
 from mktn.errors import UserError
@@ -102,7 +102,7 @@ TYPES: dict[str, type | tuple[type, ...]] = {
 def read_run(path: Path) -> Run:
     """One metrics.json. Raises UserError when it is absent, broken, or of another version."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = read_sealed_json(path)
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(
             "metrics cannot be read", where=path, found=error, expected="JSON of mktn evaluate"

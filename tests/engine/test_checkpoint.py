@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from mktn.checksums import KEY, UNSEALED, read_sealed_json, sealed, write_sealed_json
 from mktn.engine.checkpoint import load, save
 from mktn.engine.criterion import LossConfig
 from mktn.errors import UserError
@@ -42,7 +43,9 @@ def saved(folder: Path, variant: str = "full") -> torch.nn.Module:
 
 def edit(folder: Path, **changes: Any) -> None:
     path = folder / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    # Also values that `write_sealed_json` refuses.
+    text = json.dumps({KEY: UNSEALED, **read_sealed_json(path), **changes})
+    path.write_bytes(sealed(text.encode()))
 
 
 def forget_names(folder: Path) -> None:
@@ -205,9 +208,9 @@ KEYS = ("model", "variant", "sizes", "variant_parts", "losses", *RECORD)
 @pytest.mark.parametrize("key", KEYS)
 def test_a_missing_key_is_refused(tmp_path: Path, key: str) -> None:
     saved(tmp_path)
-    settings = json.loads((tmp_path / "config.json").read_text())
+    settings = read_sealed_json(tmp_path / "config.json")
     del settings[key]
-    (tmp_path / "config.json").write_text(json.dumps(settings))
+    write_sealed_json(settings, tmp_path / "config.json")
     assert f"config.json: missing key, expected '{key}'" in refusal(tmp_path)
 
 
@@ -231,6 +234,6 @@ def test_half_a_run_is_refused(tmp_path: Path, name: str) -> None:
     saved(tmp_path)
     content = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(content[: len(content) // 2])
-    assert "not a trained run" in refusal(tmp_path)
+    assert f"{name}: damaged file" in refusal(tmp_path)
     (tmp_path / name).unlink()
     assert "not a trained run" in refusal(tmp_path)

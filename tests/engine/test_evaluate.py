@@ -12,6 +12,7 @@ import pytest
 from mktn.cli import main
 from mktn.engine.evaluate import EvaluationConfig, check_same
 from mktn.errors import UserError
+from mktn.features.store_checksums import write_checksums
 from mktn.report.results import INPUTS
 
 NAMES = ("pairs.parquet", "groups.parquet", "t.zarr", "text.zarr", "relations.parquet")
@@ -54,6 +55,7 @@ def test_metrics_say_what_they_were_made_from_and_other_features_are_refused(
     metadata = json.loads((tmp_path / "t.zarr" / "zarr.json").read_text())
     metadata["attributes"]["weights_sha256"] = "1a2b3c4d" * 8
     (tmp_path / "t.zarr" / "zarr.json").write_text(json.dumps(metadata))
+    write_checksums(tmp_path / "t.zarr")
     capsys.readouterr()
     assert evaluate(f"--run={tmp_path}") == 2
     error = capsys.readouterr().err

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from mktn.checksums import read_sealed_json
 from mktn.cli import main
 from mktn.datasets import read_pairs, reannotations
 from mktn.engine.metrics import METRICS_FORMAT, evaluate_rankings, temporal_iou
@@ -125,7 +126,7 @@ def rescore(folder: Path, *what: str) -> int:
 
 
 def scores(folder: Path, test_set: str) -> tuple[dict[str, Any], dict[tuple[Any, ...], float]]:
-    document = json.loads((folder / test_set).read_text())
+    document = read_sealed_json(folder / test_set)
     rows = {(r["metric"], r["n"], r["iou"]): r["value"] for r in document["metrics"]}
     return document, rows
 

@@ -84,7 +84,7 @@ def test_extracted_parts_say_all_that_is_known_of_them(tmp_path: Path, info: Inf
         "rows a second": "0.900 found; 1.000 by its frame rate and stride",
         "size on disk": lines["size on disk"],
         "compressor": "none",
-        "checksums": "of the numbers none, of the shards' index crc32c",
+        "checksums": "of each file crc32c, of the numbers none, of the shards' index crc32c",
     }
     of = info.json(tmp_path)
     assert (of["parts"], of["videos"], of["videos_failed"], of["rows"]) == (2, 4, 2, 36)

@@ -10,6 +10,7 @@ from mktn.features import sharded
 from mktn.features.reader import FeatureReader
 from mktn.features.resample import ResampleSettings, overlap_mean, resample
 from mktn.features.store import FeatureStore, ResampledStore
+from mktn.features.store_checksums import write_checksums
 from mktn.features.writers import PartWriter, ResampledWriter
 
 RNG = np.random.default_rng(0)
@@ -122,6 +123,7 @@ def test_another_version_is_refused(tmp_path):
     metadata = json.loads((path / "zarr.json").read_text())
     metadata["attributes"]["format"] = 2
     (path / "zarr.json").write_text(json.dumps(metadata))
+    write_checksums(path)
     with pytest.raises(UserError, match="written by another version") as caught:
         ResampledStore(path)
     assert "format 2" in str(caught.value)
@@ -248,6 +250,7 @@ DAMAGE = {
 @pytest.mark.parametrize("name", ["features", "patches"])
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_shard_is_an_error_that_names_the_store(store_of_five, damage, name):
+    (store_of_five / "checksums.json").unlink()  # a store of before there were any
     store = ResampledStore(store_of_five)
     paths = shards(store_of_five, name)
     assert len(paths) == 3
@@ -264,6 +267,7 @@ def test_a_damaged_shard_is_an_error_that_names_the_store(store_of_five, damage,
 def test_a_damaged_part_is_an_error_that_names_it(tmp_path):
     write_part(tmp_path, 0, {"v0": clip_rows(2)})
     damage_index(shards(tmp_path / "part-0.zarr", "span_s")[0])
+    (tmp_path / "part-0.zarr" / "checksums.json").unlink()
     with pytest.raises(UserError, match=r"part-0\.zarr: array 'span_s' cannot be read"):
         FeatureStore(tmp_path)["v0"]
 

@@ -12,6 +12,7 @@ from mktn.cli import main
 from mktn.errors import UserError
 from mktn.features import glove
 from mktn.features.skipthought import SkipThought
+from mktn.features.store_checksums import write_checksums
 from mktn.features.text import TextStore
 from mktn.features.word_vectors import RULE, seeded
 from tests.features.published_skipthought import published_model
@@ -154,6 +155,7 @@ def test_a_store_of_other_pairs_or_another_format_is_refused(
         TextStore(tmp_path / "text.zarr", pairs["pair_id"].reverse())
     path = tmp_path / "text.zarr" / "zarr.json"
     path.write_text(path.read_text().replace('"format": 1', '"format": 2'), encoding="utf-8")
+    write_checksums(tmp_path / "text.zarr")
     with pytest.raises(UserError, match="written by another version, found format 2"):
         TextStore(tmp_path / "text.zarr", pairs["pair_id"])
     with pytest.raises(UserError, match="text store is missing"):

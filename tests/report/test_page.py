@@ -42,6 +42,7 @@ def test_tables_of_other_seeds_or_another_source_are_not_put_on_one_page(
     assert tables(tmp_path, write_runs(tmp_path / "4", 4), table=4) == 0
     assert tables(tmp_path, write_runs(tmp_path / "6", 6, seeds=(0, 1)), table=6) == 0
     assert tables(tmp_path, write_runs(tmp_path / "7", 7, source="published"), table=7) == 0
+    capsys.readouterr()
     assert page(tmp_path, 4, 6) == 2
     error = capsys.readouterr().err
     assert "table6.md: tables differ in what they share, found '**2 training seeds**" in error

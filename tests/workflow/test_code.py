@@ -13,7 +13,10 @@ from mktn.cli import COMMANDS
 PACKAGE = Path(mktn.__file__).parent
 RULES = PACKAGE.parent / "rules" / "code.smk"
 # What no number depends on, or is checked when it is read.
-COMMON = {"config.py", "errors.py", "files.py", "seeds.py", "provenance.py"}
+COMMON = {
+    *("config.py", "errors.py", "files.py", "seeds.py", "provenance.py"),
+    *("checksums.py", "parquet.py"),
+}
 # step -> command, where they differ
 OTHER = {
     "evaluate_baseline": "evaluate",

@@ -17,6 +17,7 @@ from mktn.datasets.synthetic.story import draw_story
 from mktn.datasets.synthetic.write import SPLITS, Told, write_annotations
 from mktn.errors import UserError
 from mktn.files import written_beside
+from mktn.parquet import write_parquet
 from mktn.seeds import named_rng
 
 __all__ = ["SyntheticSettings", "add_arguments", "run", "synthesize", "tell", "video_ids"]
@@ -136,4 +137,4 @@ def _write_actions(told: Told, fps: int, path: Path) -> None:
         for story, _ in told
         for action in story.actions
     ]
-    pl.DataFrame(rows).write_parquet(path)
+    write_parquet(pl.DataFrame(rows), path)

@@ -1,0 +1,128 @@
+"""`mktn verify`: every checksum of stores, tables and runs, before a long run or after a fault."""
+
+import argparse
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mktn.checksums import check, damaged
+from mktn.errors import UserError
+from mktn.features.store_checksums import StoreChecksums, is_store
+
+DEFAULT = ("data", "runs")
+SHOWN = 5  # files without a checksum that are named
+SEALED = (".parquet", ".safetensors")  # ours have a checksum; so have the JSON files of runs
+RUN_FILES = {"model.safetensors", "predictions.parquet"}
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A file: its bytes, what is wrong with it, and whether anything says how it should be."""
+
+    path: Path
+    count: int
+    error: UserError | None = None
+    known: bool = True
+
+
+def verify(paths: Sequence[Path]) -> Iterator[Verified]:
+    """Every file below `paths` that should have a checksum, in order.
+
+    A link to a folder is followed where it is one of `paths` only; hidden files and folders hold
+    what is not finished. Raises UserError where a path does not exist.
+    """
+    for top in paths:
+        if not top.exists():
+            raise UserError("no such file or folder", where=top, expected="what mktn has written")
+        if top.is_file():
+            yield _file(top)
+            continue
+        for name, folders, files in os.walk(top, onerror=_raise):
+            folder = Path(name)
+            if is_store(folder):
+                folders.clear()
+                yield from _store(folder)
+                continue
+            folders[:] = sorted(one for one in folders if not one.startswith("."))
+            for file in sorted(files):
+                if _has_checksum(file, files) and not file.startswith("."):
+                    yield _file(folder / file)
+
+
+def _has_checksum(name: str, beside: Sequence[str]) -> bool:
+    if name.endswith(".json"):
+        return bool(RUN_FILES.intersection(beside))
+    return name.endswith(SEALED)
+
+
+def _store(folder: Path) -> Iterator[Verified]:
+    try:
+        checksums = StoreChecksums(folder)
+    except UserError as error:
+        yield Verified(folder, 0, error)
+        return
+    if not checksums.known:
+        yield Verified(folder, 0, known=False)
+    for name in checksums.names():
+        try:
+            yield Verified(folder / name, checksums.check(name))
+        except UserError as error:
+            yield Verified(folder / name, 0, error)
+
+
+def _file(path: Path) -> Verified:
+    try:
+        data = path.read_bytes()
+        return Verified(path, len(data), known=check(data, path))
+    except UserError as error:
+        return Verified(path, 0, error)
+    except OSError as error:
+        return Verified(path, 0, damaged(path, str(error.strerror), "a file that can be read"))
+
+
+def _raise(error: OSError) -> None:
+    raise UserError("cannot be read", where=error.filename, found=error.strerror) from error
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `mktn verify`."""
+    parser.add_argument(
+        "paths", nargs="*", type=Path, metavar="PATH",
+        help=f"files, stores or folders; by default {' and '.join(DEFAULT)} of this folder",
+    )  # fmt: skip
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """A line a damaged file, then a summary. Raises UserError where something is damaged."""
+    paths = arguments.paths or [Path(name) for name in DEFAULT if Path(name).exists()]
+    if not paths:
+        raise UserError(
+            "nothing to verify", where=Path.cwd(), expected=" or ".join(DEFAULT),
+            do="name what is to be verified",
+        )  # fmt: skip
+    began = time.perf_counter()
+    files = count = bad = 0
+    unknown: list[str] = []
+    for one in verify(paths):
+        count += one.count
+        if one.error is not None:
+            bad += 1
+            print(one.error, flush=True)
+        elif not one.known:
+            unknown.append(str(one.path))
+        else:
+            files += 1
+    took_s = time.perf_counter() - began
+    print(
+        f"{files} files are as they were written, {bad} are damaged: {count / 1e6:.1f} MB in "
+        f"{took_s:.1f} s, {count / 1e9 / max(took_s, 1e-9):.2f} GB/s"
+    )
+    if unknown:
+        shown = ", ".join(unknown[:SHOWN]) + (", ..." if unknown[SHOWN:] else "")
+        print(f"{len(unknown)} have no checksum, so that nothing says how they should be: {shown}")
+    if bad:
+        raise UserError(
+            f"{bad} damaged files", do="delete what each line says and run snakemake again"
+        )
