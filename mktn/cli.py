@@ -1,11 +1,14 @@
 """The `mktn` command: one subcommand a step, each loaded only when it is called."""
 
 import argparse
+import contextlib
 import importlib
 import sys
 
 from mktn.checksums import unverified
 from mktn.errors import UserError
+from mktn.process import end_with_snakemake, flush_or_drop, sigterm_raises
+from mktn.system_errors import refused
 
 # subcommand -> (module with `add_arguments(parser)` and `run(arguments)`, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -43,8 +46,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one subcommand; the exit status is 2 for the user's mistakes, 1 for ours."""
+    """Run one subcommand; the exit status is 2 for the user's mistakes, 1 for ours.
+
+    What the machine refuses (a full disk, permissions, memory) is one line and 2 as well.
+    """
     argv = sys.argv[1:] if argv is None else argv
+    end_with_snakemake()
     parser = argparse.ArgumentParser(prog="mktn", description=__doc__)
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module_name, help_line) in COMMANDS.items():
@@ -55,13 +62,32 @@ def main(argv: list[str] | None = None) -> int:
     module = importlib.import_module(COMMANDS[arguments.command][0])
     unverified()  # forget what an earlier command of this process has read
     try:
-        module.run(arguments)
+        with sigterm_raises():
+            module.run(arguments)
         # Behind the work: an error is one line, and this is none.
         if line := unverified():
             print(f"mktn {arguments.command}: {line}", file=sys.stderr)
+        unwritten = flush_or_drop("stdout")
+        if unwritten is not None:
+            raise unwritten
     except UserError as error:
-        print(f"mktn {arguments.command}: {error}", file=sys.stderr)
-        return 2
+        return _say(arguments.command, error, 2)
     except BrokenPipeError:
         return 1
+    except KeyboardInterrupt:
+        return _say(arguments.command, "interrupted", 130)
+    except Exception as error:
+        line = refused(error, "standard output or a file", arguments.command)
+        if line is None:
+            raise
+        return _say(arguments.command, line, 2)
     return 0
+
+
+def _say(command: str, line: object, status: int) -> int:
+    """One line on stderr, as far as there is room for it where stderr goes."""
+    with contextlib.suppress(OSError):
+        print(f"mktn {command}: {line}", file=sys.stderr)
+    for stream in ("stdout", "stderr"):
+        flush_or_drop(stream)
+    return status

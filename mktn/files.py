@@ -6,34 +6,87 @@ import fcntl
 import functools
 import json
 import os
+import re
 import shutil
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from mktn.errors import UserError
+from mktn.process import is_alive
+from mktn.system_errors import refused
 
 
 @contextlib.contextmanager
 def written_beside(target: str | Path) -> Iterator[Path]:
     """A path beside `target` to write a file or a directory to; renamed when the block succeeds.
 
-    When the block fails nothing is left of it and whatever stood at `target` still stands.
+    When the block fails nothing is left of it and whatever stood at `target` still stands; what
+    writers that were killed left in the folder is removed. A full disk, missing permissions and
+    the like raise UserError. Several processes may write one target: each a path of its own.
     """
     target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    _remove(beside)
+    beside = _of_this_process(target, "part")
     try:
-        yield beside
-        if target.is_dir() and not target.is_symlink():
-            old = target.with_name(f".{target.name}.{os.getpid()}.old")
-            target.rename(old)
-            beside.rename(target)
-            _remove(old)
-        else:
-            os.replace(beside, target)
-    except BaseException:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left(target.parent)
         _remove(beside)
-        raise
+        yield beside
+        _put_in_place(beside, target)
+    except BaseException as error:
+        told = refused(error, beside)
+        with contextlib.suppress(OSError):
+            _remove(beside)
+        if told is None:
+            raise
+        # The target is what the user knows.
+        raise UserError(str(told).replace(beside.name, target.name)) from error
+
+
+def _put_in_place(beside: Path, target: Path) -> None:
+    """Rename; a folder that stands there is moved away first, and again if another writer's came
+    in between."""
+    old = _of_this_process(target, "old")
+    while True:
+        if target.is_dir() and not target.is_symlink():
+            _remove(old)
+            with contextlib.suppress(FileNotFoundError):
+                target.rename(old)
+        try:
+            os.replace(beside, target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR):
+                raise
+        else:
+            _remove(old)
+            return
+
+
+def _of_this_process(target: Path, ending: str) -> Path:
+    return target.with_name(f".{target.name}.{_host()}.{os.getpid()}.{ending}")
+
+
+@functools.cache
+def _host() -> str:
+    # Process ids mean something on one machine, and in one container.
+    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40] or "host"
+
+
+@functools.cache
+def _remove_left(folder: Path) -> None:
+    """Remove what processes of this machine that are no more left beside their targets."""
+    pattern = re.compile(rf"\.(.+)\.{re.escape(_host())}\.(\d+)\.(part|old)")
+    for path in list(folder.iterdir()):
+        found = pattern.fullmatch(path.name)
+        if found is None or is_alive(int(found[2])):
+            continue
+        target = folder / found[1]
+        with contextlib.suppress(OSError):
+            if found[3] == "old" and not target.exists():
+                path.rename(target)  # killed between the two renames
+            else:
+                _remove(path)
 
 
 def write_text(text: str, target: str | Path) -> None:

@@ -1,5 +1,6 @@
 # The configuration, checked before any rule is read, and the names that rules share.
 import json
+import os
 import shlex
 import sys
 
@@ -8,7 +9,12 @@ from mktn.datasets import TEST_SETS
 from mktn.engine.rescore import ANNOTATORS, LEAVE_ONE_OUT
 from mktn.errors import UserError
 from mktn.models.variants import BLIND, VARIANTS
+from mktn.process import ENDS_WITH
 from mktn.report.layouts import TABLES
+
+# Jobs end when this process does, also where it is killed: `mktn` reads it. Snakemake in a job on
+# a cluster reads this file again, so that it is the process that started the command.
+os.environ[ENDS_WITH] = str(os.getpid())
 
 # Where the workflow is, for runs with --directory elsewhere.
 REPOSITORY = workflow.basedir

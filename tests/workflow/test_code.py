@@ -15,7 +15,7 @@ RULES = PACKAGE.parent / "rules" / "code.smk"
 # What no number depends on, or is checked when it is read.
 COMMON = {
     *("config.py", "errors.py", "files.py", "seeds.py", "provenance.py"),
-    *("checksums.py", "parquet.py"),
+    *("checksums.py", "parquet.py", "process.py", "system_errors.py"),
 }
 # step -> command, where they differ
 OTHER = {

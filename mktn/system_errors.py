@@ -1,0 +1,123 @@
+"""What the machine refuses, as one line: a full disk, a forbidden folder, too little memory.
+
+Each library that writes for us says it in its own way: OSError with or without a number, a
+ValueError of tensorstore, polars' ComputeError, a SafetensorError, torch's RuntimeError.
+"""
+
+import errno
+import os
+import re
+import shutil
+from pathlib import Path
+
+from mktn.errors import UserError
+
+AGAIN = "run the same command again: what stood there stands, and what is whole is not made again"
+# number -> what, what to do
+_REFUSED = {
+    errno.ENOSPC: ("the disk is full", f"make room there, then {AGAIN}"),
+    errno.EDQUOT: ("the disk quota is used up", f"remove files or ask for more, then {AGAIN}"),
+    errno.EFBIG: ("the file is larger than is allowed", "raise the limit (ulimit -f)"),
+    errno.EROFS: ("the file system is read-only", "write elsewhere or mount it for writing"),
+    errno.EACCES: ("permission denied", "change its permissions or give another path"),
+    errno.EPERM: ("operation not permitted", "change its permissions or give another path"),
+    errno.EIO: ("the disk gives an input/output error", f"look after the disk, then {AGAIN}"),
+    errno.EMFILE: ("too many open files", "raise the limit (ulimit -n)"),
+}
+_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_NUMBER = re.compile(r"(?:os error |os_error_code=['\"]|errno[ =]+)(\d+)", re.IGNORECASE)
+_PATH = re.compile(r"""(?:at path|local file|file) ["']([^"']+)["']|\(os error \d+\): (\S+)$""")
+_NO_MEMORY = re.compile(
+    r"can't allocate memory|cannot allocate memory|CUDA out of memory|CUDA error: out of memory"
+    r"|unable to allocate .* for an array|std::bad_alloc",
+    re.IGNORECASE,
+)
+# command -> what makes it need less memory
+_LOWER = {
+    "train": "loader.queries, groups.queries, loader.memory_gb or sizes.width",
+    "evaluate": "loader.queries or loader.memory_gb",
+    "diagnose": "loader.queries or loader.memory_gb",
+    "pretrain": "pretrain's batch or memory_gb",
+    "extract-video": "extract.batch or extract.decode_workers, or take more features.parts",
+    "import-features": "nothing: take more features.parts",
+    "extract-text": "text.skipthought.batch",
+}
+
+
+def refused(error: BaseException, where: str | Path = "", command: str = "") -> UserError | None:
+    """The line for an error that the machine gave, None for any other.
+
+    where: what was being written, unless the error names a path itself; `command` chooses what to
+    lower when memory ran out.
+    """
+    number = error_number(error)
+    if number in _REFUSED:
+        what, do = _REFUSED[number]
+        path = _path_of(error) or where
+        return UserError(
+            what, where=path or "a file", do=do,
+            found=_free(path or ".") if number in _ROOM else "",
+            expected=_wanted(where) if number in _ROOM and where else "",
+        )  # fmt: skip
+    if isinstance(error, MemoryError) or number == errno.ENOMEM or _says_no_memory(error):
+        lower = _LOWER.get(command, "the sizes in its settings")
+        return UserError(
+            "there is not enough memory", found=_first_line(error),
+            do=f"lower {lower}, or ask for more memory (resources mem_mb)",
+        )  # fmt: skip
+    return None
+
+
+def error_number(error: BaseException) -> int | None:
+    """The operating system's number of an error, also where a library has put it into words."""
+    if isinstance(error, UserError) or not isinstance(error, Exception):
+        return None
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    found = _NUMBER.search(str(error))
+    return int(found[1]) if found and _may_carry(error) else None
+
+
+def _may_carry(error: BaseException) -> bool:
+    # Not any error that happens to quote another: a bug must stay a traceback.
+    modules = ("polars", "safetensors", "pyarrow", "zarr", "h5py", "tensorstore")
+    by_library = type(error).__module__.split(".")[0] in modules
+    return isinstance(error, OSError | ValueError | RuntimeError) or by_library
+
+
+def _says_no_memory(error: BaseException) -> bool:
+    return isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error)))
+
+
+def _path_of(error: BaseException) -> str:
+    name = getattr(error, "filename", None)
+    if name:
+        return os.fsdecode(name)
+    found = _PATH.search(str(error))
+    return (found[1] or found[2]) if found else ""
+
+
+def _free(path: str | Path) -> str:
+    folder = Path(path).absolute()
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        return f"{_megabytes(shutil.disk_usage(folder).free)} free"
+    except OSError:
+        return ""
+
+
+def _wanted(beside: str | Path) -> str:
+    """What is known of the need: more than has been written."""
+    path = Path(beside)
+    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+    size = sum(file.stat().st_size for file in files)
+    return f"room for more than the {_megabytes(size)} written" if size else ""
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.3g} MB"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
