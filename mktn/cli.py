@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import importlib
 import sys
+from typing import NoReturn
 
 from mktn.checksums import unverified
 from mktn.errors import UserError
@@ -45,6 +46,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """Tells what is wrong with a command line in one line, as all mistakes are told."""
+
+    def error(self, message: str) -> NoReturn:
+        line = " ".join(f"{self.prog}: {message}; see {self.prog} --help".split())
+        self.exit(2, f"{line}\n")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand; the exit status is 2 for the user's mistakes, 1 for ours.
 
@@ -52,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     end_with_snakemake()
-    parser = argparse.ArgumentParser(prog="mktn", description=__doc__)
+    parser = OneLineParser(prog="mktn", description=__doc__)
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module_name, help_line) in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=help_line, description=help_line)

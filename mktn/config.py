@@ -7,7 +7,6 @@ only what that step uses, so that a change reruns that step and no other.
 import contextlib
 import dataclasses
 import difflib
-import json
 import re
 import types
 import typing
@@ -15,9 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mktn.documents import load_json, load_yaml
 from mktn.errors import UserError
 
 Settings = TypeVar("Settings")
+SHOWN = 120  # characters of what was given
 
 
 def check(config: Mapping[str, Any], schema: str | Path) -> None:
@@ -98,20 +99,11 @@ def read_settings(text: str | None) -> dict[str, Any]:
     where = "--settings"
     try:
         if text.lstrip().startswith("{"):
-            value = json.loads(text)
+            value = load_json(text)
         else:
-            import yaml
-
-            where = text
-            value = yaml.safe_load(Path(text).read_text(encoding="utf-8"))
-    except (OSError, ValueError, ImportError) as error:
-        raise UserError(
-            "settings cannot be read", where=where, found=error, expected="JSON or YAML"
-        ) from error
-    except Exception as error:
-        # yaml's own errors do not derive from ValueError, and yaml is imported late.
-        if type(error).__module__.split(".")[0] != "yaml":
-            raise
+            where = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+            value = load_yaml(Path(text).read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
         raise UserError(
             "settings cannot be read", where=where, found=error, expected="JSON or YAML"
         ) from error

@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
     import polars as pl
 
     from mktn.features.origin import recorded_inputs
-    from mktn.features.pairs_file import read_table_of
+    from mktn.features.pairs_file import read_rejected
     from mktn.grouping.loader import PairData
 
     config = fill(EvaluationConfig, read_settings(arguments.settings))
@@ -121,7 +121,7 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         identity = {"model": arguments.baseline, "variant": "baseline", "seed": config.seed}
         found = baseline(arguments.baseline, data, rows, config)
-    rejected = read_table_of("group", arguments.rejected)
+    rejected = read_rejected(arguments.rejected)
     metrics = {
         "format": METRICS_FORMAT,
         "source": config.source,

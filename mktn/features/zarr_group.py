@@ -32,12 +32,15 @@ class ZarrGroup:
         self.checksums.check("zarr.json")
         try:
             metadata = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            attributes = metadata.get("attributes", {})
+            if not isinstance(attributes, dict):
+                raise ValueError("attributes that are no mapping")
+        except (OSError, ValueError, AttributeError, RecursionError) as error:
             raise UserError(
-                "not a feature store", where=path, found=type(error).__name__,
+                "not a store of features or text", where=path, found=type(error).__name__,
                 expected="a Zarr v3 group with zarr.json", do="remove it and make it again",
             ) from error  # fmt: skip
-        self.attributes: dict[str, Any] = metadata.get("attributes", {})
+        self.attributes: dict[str, Any] = attributes
         if self.attributes.get("format") != FORMAT:
             raise UserError(
                 "store written by another version", where=path,

@@ -23,6 +23,12 @@ from mktn.grouping.batch import PairBatch
 from mktn.seeds import named_rng
 
 OrderMode = Literal["annotation", "shuffled", "none"]
+PAIR_COLUMNS = [
+    *("dataset", "split", "video_id", "pair_id", "sentence", "order"),
+    *("start_s", "end_s", "duration_s"),
+]
+
+RELATION_COLUMNS = ["pair_a", "pair_b", "kind", "weight"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,12 +58,14 @@ class PairData:
         config: LoaderConfig | None = None,
     ) -> None:
         self.config = config or LoaderConfig()
-        everything = read_pairs_file(pairs)
+        everything = read_pairs_file(pairs, PAIR_COLUMNS)
         self.text = TextStore(text, everything["pair_id"].to_list())
-        grouped = read_table_of("group", groups)
+        grouped = read_table_of("group", groups, ["pair_id", "video_id", "split", "group"])
+        _check_of_pairs(grouped, everything, groups)
         self.pairs = everything.with_row_index("text_row").join(
             grouped.select("pair_id", "group"), on="pair_id", how="inner", maintain_order="left"
         )
+        self.known = everything["pair_id"]
         self.store = ResampledStore(features)
         self._check_features()
         self.reader = FeatureReader(self.store, self.config.memory_gb)
@@ -73,6 +81,18 @@ class PairData:
     def split(self, split: str) -> np.ndarray:
         """Row numbers of the usable pairs of a split, int64."""
         return np.flatnonzero((self.pairs["split"] == split).to_numpy())
+
+    def check_dataset(self, dataset: str) -> None:
+        """Raises UserError when the pairs are of another dataset."""
+        foreign = sorted(set(self.pairs["dataset"]) - {dataset})
+        if foreign:
+            raise UserError(
+                "the pairs are of another dataset",
+                where="pairs",
+                found=foreign[0],
+                expected=dataset,
+                do="give the pairs of this dataset, or name theirs",
+            )
 
     def check_partition(self, partition: str) -> None:
         """Raises UserError when the pairs have a split that the partition has not."""
@@ -188,9 +208,10 @@ class PairData:
         if relations is None or not self.config.related:
             return table
         row_of = {pair_id: row for row, pair_id in enumerate(self.pair_ids)}
+        table_of = read_table_of("relate", relations, RELATION_COLUMNS)
+        _check_relations(table_of, self.known, relations)
         related = (
-            read_table_of("relate", relations)
-            .filter(pl.col("kind") != "temporal")
+            table_of.filter(pl.col("kind") != "temporal")
             .group_by("pair_a", "pair_b")
             .agg(pl.col("weight").max())
             .sort(["pair_a", "weight", "pair_b"], descending=[False, True, False])
@@ -224,6 +245,33 @@ class PairData:
                 mine = np.flatnonzero(owner == name)
                 order[mine] = named_rng(seed, "order", name).permutation(order[mine])
         return order
+
+
+def _check_of_pairs(grouped: pl.DataFrame, pairs: pl.DataFrame, where: str | Path) -> None:
+    """Raises UserError where groups hold a pair that is not there, or is of another video."""
+    same = ["pair_id", "video_id", "split"]
+    foreign = grouped.join(pairs.select(same), on=same, how="anti", maintain_order="left")
+    if foreign.height:
+        raise UserError(
+            "groups of other pairs",
+            where=where,
+            found=f"{foreign.height} that are not among the pairs, the first"
+            f" {foreign['pair_id'][0]} of {foreign['video_id'][0]}",
+            do="run `mktn group` again",
+        )
+
+
+def _check_relations(relations: pl.DataFrame, known: pl.Series, where: str | Path) -> None:
+    """Raises UserError where relations name a pair that is not among the pairs."""
+    for name in ("pair_a", "pair_b"):
+        foreign = relations.filter(~pl.col(name).is_in(known.implode()))
+        if foreign.height:
+            raise UserError(
+                "relations of other pairs",
+                where=where,
+                found=f"{foreign.height} rows, the first of {foreign[name][0]}",
+                do="run `mktn relate` again",
+            )
 
 
 def _split(rows: np.ndarray, group: np.ndarray) -> dict[int, np.ndarray]:

@@ -5,6 +5,7 @@ is in `out/`, which is not there before.
 """
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,19 @@ def make(folder: Path) -> None:
     _do("simulate", {"simulated.zarr": ""})
     _write_mirror(folder)
     shutil.rmtree(folder / "out")
+    _unseal(folder)
+
+
+def _unseal(folder: Path) -> None:
+    """Take the checksums away, which would be the first to find damage, as files of others
+    have none."""
+    for path in folder.rglob("checksums.json"):
+        path.unlink()
+    for path in folder.rglob("*.parquet"):
+        pl.read_parquet(path).write_parquet(path)
+    for path in folder.rglob("*.json"):
+        text = path.read_text()
+        path.write_text(re.sub(r'"checksum": "mktn-crc32c:[0-9a-f]{8}",?', "", text))
 
 
 def _do(command: str, kept: dict[str, str], settings: object = None, **options: object) -> None:
