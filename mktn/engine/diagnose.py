@@ -79,9 +79,9 @@ def run(arguments: argparse.Namespace) -> None:
         config=loader_config(config, trained),
     )
     data.check_partition(config.partition)
+    data.check_dataset(config.dataset)
+    data.check_splits(arguments.split)
     check_same(trained, config, data, arguments.run)
-    if not len(data.split(arguments.split)):
-        raise UserError(f"no usable {arguments.split} pair", where=arguments.groups)
     device = choose_device(config.device)
     network.to(device)
     answers = Answers(network, data, arguments.split, device, config)

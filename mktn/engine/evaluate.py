@@ -98,9 +98,9 @@ def run(arguments: argparse.Namespace) -> None:
         config=loader_config(config, trained),
     )
     data.check_partition(config.partition)
+    data.check_dataset(config.dataset)
+    data.check_splits(arguments.split)
     rows = data.split(arguments.split)
-    if not len(rows):
-        raise UserError(f"no usable {arguments.split} pair", where=arguments.groups)
     identity: dict[str, Any]
     if network is not None:
         check_same(trained, config, data, arguments.run)
@@ -215,6 +215,16 @@ def check_same(
                 where=f"{run}, {key}",
                 found=_cut(found),
                 expected=_cut(expected),
+                do="evaluate it on its own data, or train it again",
+            )
+    sizes = data.sizes()
+    for name, found in sizes.items():
+        if found != trained["sizes"][name]:
+            raise UserError(
+                "the run was trained on other sizes",
+                where=f"{run}, sizes.{name}",
+                found=found,
+                expected=trained["sizes"][name],
                 do="evaluate it on its own data, or train it again",
             )
     # A run that names no partition is from before there were others.

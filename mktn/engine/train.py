@@ -51,6 +51,8 @@ def run(arguments: argparse.Namespace) -> None:
         fill(LoaderConfig, config.loader, "settings.loader"),
     )
     data.check_partition(config.partition)
+    data.check_dataset(config.dataset)
+    data.check_splits("train", "val")
     sizes = model_config(data, config.sizes)
     torch.manual_seed(named_seed(config.seed, "weights", config.dataset, config.model))
     network = build(config.model, config.variant, sizes)
@@ -91,14 +93,7 @@ def model_config(data: "PairData", sizes: dict[str, Any]) -> ModelConfig:
         )
     return fill(
         ModelConfig,
-        {
-            "frames": data.store.frames,
-            "dimension": data.store.dimension,
-            "patch_dimension": data.store.patch_dimension,
-            "word_dimension": data.text.all_words.shape[1],
-            "sentence_dimension": data.text.sentences.shape[1],
-            **sizes,
-        },
+        {**data.sizes(), **sizes},
         "settings.sizes",
     )
 

@@ -41,6 +41,7 @@ class TextStore:
                 expected=expected[:12],
                 do=AGAIN,
             )
+        self._check_shape("words", 2)
         self.offsets: np.ndarray = self._array("offsets", 1)
         self.sentences: np.ndarray = self._array("sentences", 2)
         self._check_offsets()
@@ -83,6 +84,16 @@ class TextStore:
             )
 
     def _array(self, name: str, dimensions: int) -> np.ndarray:
+        self._check_shape(name, dimensions)
+        found = self._group.read([name], slice(None))[name]
+        # The sums are read through once; a number that is none makes them so.
+        if found.dtype.kind == "f" and not np.isfinite(found.sum()):
+            raise UserError(
+                f"array {name!r} has numbers that are not finite", where=self.path, do=AGAIN
+            )
+        return found
+
+    def _check_shape(self, name: str, dimensions: int) -> None:
         array = self._group.array(name)
         if array.ndim != dimensions:
             raise UserError(
@@ -92,7 +103,6 @@ class TextStore:
                 expected=f"{dimensions} dimensions",
                 do=AGAIN,
             )
-        return self._group.read([name], slice(None))[name]
 
 
 def pair_ids_sha256(pair_ids: Iterable[str]) -> str:

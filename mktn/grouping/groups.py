@@ -12,13 +12,13 @@ from mktn.config import fill, read_settings
 from mktn.errors import UserError
 from mktn.features.pairs_file import read_rejected, read_table_of
 from mktn.features.store import ResampledStore
+from mktn.grouping.relations import read_relations
 from mktn.parquet import write_parquet
 from mktn.seeds import named_rng
 
 SCHEMA = {"split": pl.String, "group": pl.Int64, "video_id": pl.String, "pair_id": pl.String}
 ABSENT = "not in the feature store"
 NEEDED = ["split", "video_id", "pair_id"]
-RELATION_COLUMNS = ["pair_a", "pair_b", "kind", "weight"]
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     settings = fill(GroupSettings, read_settings(arguments.settings))
     store = ResampledStore(arguments.features)
-    pairs, rejected = usable(read_table_of("pairs", arguments.pairs, needed=NEEDED), store.video_ids, store.errors)
+    everything = read_table_of("pairs", arguments.pairs, needed=NEEDED)
+    pairs, rejected = usable(everything, store.video_ids, store.errors)
     if pairs.is_empty():
         raise UserError(
             "no pair has video features",
@@ -166,7 +167,7 @@ def run(arguments: argparse.Namespace) -> None:
             found=f"{rejected.height} pairs of other or failed videos",
             do="give the features of these pairs' videos",
         )
-    relations = read_table_of("relate", arguments.relations, RELATION_COLUMNS)
+    relations = read_relations(arguments.relations, everything["pair_id"])
     groups = group(pairs, relations, settings)
     before = read_rejected(arguments.rejected_pairs)
     both = pl.concat([before, rejected.select(before.columns)])

@@ -20,6 +20,7 @@ from mktn.features.reader import FeatureReader
 from mktn.features.store import ResampledStore
 from mktn.features.text_store import TextStore
 from mktn.grouping.batch import PairBatch
+from mktn.grouping.relations import read_relations
 from mktn.seeds import named_rng
 
 OrderMode = Literal["annotation", "shuffled", "none"]
@@ -28,7 +29,7 @@ PAIR_COLUMNS = [
     *("start_s", "end_s", "duration_s"),
 ]
 
-RELATION_COLUMNS = ["pair_a", "pair_b", "kind", "weight"]
+PHRASES = {"train": "training", "val": "validation"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +66,7 @@ class PairData:
         self.pairs = everything.with_row_index("text_row").join(
             grouped.select("pair_id", "group"), on="pair_id", how="inner", maintain_order="left"
         )
-        self.known = everything["pair_id"]
+        self.known, self.groups_path = everything["pair_id"], groups
         self.store = ResampledStore(features)
         self._check_features()
         self.reader = FeatureReader(self.store, self.config.memory_gb)
@@ -82,6 +83,16 @@ class PairData:
         """Row numbers of the usable pairs of a split, int64."""
         return np.flatnonzero((self.pairs["split"] == split).to_numpy())
 
+    def sizes(self) -> dict[str, int]:
+        """What a model's sizes take from the data."""
+        return {
+            "frames": self.store.frames,
+            "dimension": self.store.dimension,
+            "patch_dimension": self.store.patch_dimension,
+            "word_dimension": self.text.all_words.shape[1],
+            "sentence_dimension": self.text.sentences.shape[1],
+        }
+
     def check_dataset(self, dataset: str) -> None:
         """Raises UserError when the pairs are of another dataset."""
         foreign = sorted(set(self.pairs["dataset"]) - {dataset})
@@ -93,6 +104,16 @@ class PairData:
                 expected=dataset,
                 do="give the pairs of this dataset, or name theirs",
             )
+
+    def check_splits(self, *splits: str) -> None:
+        """Raises UserError when a split has no usable pair."""
+        for split in splits:
+            if not len(self.split(split)):
+                raise UserError(
+                    f"there is no usable {PHRASES.get(split, split)} pair",
+                    where=self.groups_path,
+                    do="give features of videos of this split, and make the groups again",
+                )
 
     def check_partition(self, partition: str) -> None:
         """Raises UserError when the pairs have a split that the partition has not."""
@@ -208,8 +229,7 @@ class PairData:
         if relations is None or not self.config.related:
             return table
         row_of = {pair_id: row for row, pair_id in enumerate(self.pair_ids)}
-        table_of = read_table_of("relate", relations, RELATION_COLUMNS)
-        _check_relations(table_of, self.known, relations)
+        table_of = read_relations(relations, self.known)
         related = (
             table_of.filter(pl.col("kind") != "temporal")
             .group_by("pair_a", "pair_b")
@@ -261,20 +281,9 @@ def _check_of_pairs(grouped: pl.DataFrame, pairs: pl.DataFrame, where: str | Pat
         )
 
 
-def _check_relations(relations: pl.DataFrame, known: pl.Series, where: str | Path) -> None:
-    """Raises UserError where relations name a pair that is not among the pairs."""
-    for name in ("pair_a", "pair_b"):
-        foreign = relations.filter(~pl.col(name).is_in(known.implode()))
-        if foreign.height:
-            raise UserError(
-                "relations of other pairs",
-                where=where,
-                found=f"{foreign.height} rows, the first of {foreign[name][0]}",
-                do="run `mktn relate` again",
-            )
-
-
 def _split(rows: np.ndarray, group: np.ndarray) -> dict[int, np.ndarray]:
+    if not len(rows):
+        return {}
     by = np.argsort(group, kind="stable")
     ids, starts = np.unique(group[by], return_index=True)
     parts = np.split(rows[by], starts[1:])

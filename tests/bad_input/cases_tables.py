@@ -51,6 +51,16 @@ def array(path: str, change: Callable[[np.ndarray], np.ndarray], name: str = "fe
     return spoil
 
 
+def both(path: str, change: Callable[[np.ndarray], np.ndarray]) -> Spoil:
+    """Features and patches changed."""
+
+    def spoil() -> None:
+        array(path, change)()
+        array(path, change, "patches")()
+
+    return spoil
+
+
 def _cases() -> Iterator[Case]:
     # Every command that reads the pairs refuses what no pairs.parquet can be.
     readers = [c for c, (line, _) in COMMANDS.items() if "--pairs pairs.parquet" in line]
@@ -142,11 +152,13 @@ def _cases() -> Iterator[Case]:
              table("actions.parquet", first("video_id", "../videos/x"))),
         Case("actions of NaN", "pretrain", r"start_s, row 0: value refused",
              table("actions.parquet", first("start_s", float("nan")))),
-        Case("no training actions", "pretrain", r"no training action",
+        Case("no training actions", "pretrain", r"no action of the training split",
              table("actions.parquet", lambda f: f.filter(split="val"))),
-        Case("features of another dimension", "evaluate", r"another dimension|other sizes",
+        Case("features of another dimension", "evaluate", r"other sizes",
              array("t.zarr", lambda a: np.concatenate([a, a], axis=-1))),
         Case("features of other frames", "evaluate", r"other sizes",
+             both("t.zarr", lambda a: a[:, :3])),
+        Case("features of other frames than patches", "evaluate", r"arrays of another shape",
              array("t.zarr", lambda a: a[:, :3])),
         Case("NaN in features", "evaluate", r"not finite",
              array("t.zarr", lambda a: np.full_like(a, np.nan))),
@@ -156,9 +168,9 @@ def _cases() -> Iterator[Case]:
              array("t.zarr", lambda a: np.full_like(a, np.nan))),
         Case("NaN in sentences", "relate", r"not finite",
              array("text.zarr", lambda a: np.full_like(a, np.nan), "sentences")),
-        Case("fewer features than the manifest has", "train", r"t\.zarr.*rows",
-             array("t.zarr", lambda a: a[:2])),
-        Case("fewer rows than a part's manifest has", "resample", r"part-0\.zarr.*rows",
+        Case("fewer features than the manifest has", "train", r"t\.zarr.*rows that the arrays have not",
+             both("t.zarr", lambda a: a[:2])),
+        Case("fewer rows than a part's manifest has", "resample", r"part-0\.zarr.*arrays of another shape",
              array("parts/part-0.zarr", lambda a: a[:2])),
         Case("features that are no numbers a frame", "train", r"t\.zarr.*shape",
              array("t.zarr", lambda a: a.reshape(-1))),
