@@ -74,8 +74,8 @@ def main(argv: list[str] | None = None) -> int:
         with sigterm_raises():
             module.run(arguments)
         # Behind the work: an error is one line, and this is none.
-        if line := unverified():
-            print(f"mktn {arguments.command}: {line}", file=sys.stderr)
+        if untold := unverified():
+            print(f"mktn {arguments.command}: {untold}", file=sys.stderr)
         unwritten = flush_or_drop("stdout")
         if unwritten is not None:
             raise unwritten

@@ -27,9 +27,7 @@ def load_json(text: str) -> Any:
         return number
 
     try:
-        return json.loads(
-            text, parse_constant=refuse, parse_float=finite, object_pairs_hook=_once
-        )
+        return json.loads(text, parse_constant=refuse, parse_float=finite, object_pairs_hook=_once)
     except RecursionError:
         raise ValueError("lists or objects nested too deep") from None
 
@@ -46,29 +44,31 @@ def load_yaml(text: str) -> Any:
         """The safe loader, for mappings without a key twice."""
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
-            keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
-            for index, key in enumerate(keys):
+            seen = set()
+            for below, _ in node.value:
+                if below.tag == "tag:yaml.org,2002:merge":  # `<<: *anchor`, which keys may repeat
+                    continue
+                line = below.start_mark.line + 1
+                key = self.construct_object(below, deep=True)
                 if not isinstance(key, Hashable):
-                    raise ValueError(f"line {node.start_mark.line + 1}: a key that is no text")
-                if key in keys[:index]:
-                    line = node.value[index][0].start_mark.line + 1
+                    raise ValueError(f"line {line}: a key that is no text")
+                if key in seen:
                     raise ValueError(f"line {line}: the key {key!r} twice")
+                seen.add(key)
             return super().construct_mapping(node, deep)
 
-    loader = Loader(text)
     try:
-        node = loader.get_single_node()  # type: ignore[no-untyped-call]
+        loader = Loader(text)
+        node = loader.get_single_node()
         if node is None:
             return None
         if _values(node, {}) > MOST_VALUES:
             raise ValueError(f"more than {MOST_VALUES} values")
-        return loader.construct_document(node)  # type: ignore[no-untyped-call]
+        return loader.construct_document(node)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
     except RecursionError:
         raise ValueError("lists or mappings nested too deep") from None
-    finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
 
 
 def _once(items: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -28,7 +28,6 @@ from mktn.engine.metrics import bootstrap_interval, hits_at, paired_bootstrap, r
 from mktn.engine.predict import Predictions, choose_device, predict
 from mktn.engine.retrieval import RANKS, positives_of, retrieved, similarities
 from mktn.engine.seen import seen_minus_unseen, shares
-from mktn.errors import UserError
 
 if TYPE_CHECKING:
     from mktn.grouping.loader import PairData

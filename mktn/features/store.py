@@ -87,7 +87,9 @@ class FeatureStore:
         self.attributes = _joined_attributes(self._parts)
         for part in self._parts:
             check_part(part, self._parts[0])
-        manifests = [part.manifest(PART_SCHEMA).with_columns(_index=i) for i, part in enumerate(self._parts)]
+        manifests = [
+            part.manifest(PART_SCHEMA).with_columns(_index=i) for i, part in enumerate(self._parts)
+        ]
         self.manifest = pl.concat(manifests)
         self._rows = _by_video(self.manifest, self.directory)
 

@@ -40,9 +40,7 @@ def check_resampled(group: "ZarrGroup") -> None:
         raise _wrong(group, shapes)
 
 
-def check_manifest(
-    frame: pl.DataFrame, schema: Mapping[str, Any], rows: int, path: Path
-) -> None:
+def check_manifest(frame: pl.DataFrame, schema: Mapping[str, Any], rows: int, path: Path) -> None:
     """Raise UserError unless the manifest has the columns and says only of rows that are there."""
     check_columns(frame, list(schema), path, AGAIN)
     for name, kind in schema.items():

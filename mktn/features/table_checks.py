@@ -73,12 +73,12 @@ def _check_column(column: pl.Series, step: str, path: str | Path, do: str) -> No
     where = f"{path}, {name}"
     # A table without rows may have columns without a type.
     if not fits and not (column.is_empty() and kind == pl.Null):
-        raise UserError("column of another type", where=where, found=kind, expected=expected, do=do)
+        raise UserError(
+            "column of another type", where=where, found=kind, expected=expected, do=do
+        )
     if column.has_nulls():
         row = int(column.is_null().arg_max() or 0)
-        raise UserError(
-            "value is missing", where=f"{where}, row {row}", expected=expected, do=do
-        )
+        raise UserError("value is missing", where=f"{where}, row {row}", expected=expected, do=do)
     wrong = pl.Series(values=[], dtype=pl.Boolean)
     if name in WHOLE:
         least, most = WHOLE[name]

@@ -201,9 +201,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     settings = fill(TextSettings, read_settings(arguments.settings))
-    pairs = read_pairs_file(
-        arguments.pairs, ["pair_id", "video_id", "split", "order", "sentence"]
-    )
+    pairs = read_pairs_file(arguments.pairs, ["pair_id", "video_id", "split", "order", "sentence"])
     extract_text(
         pairs,
         arguments.word_vectors,

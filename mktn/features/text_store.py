@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mktn.errors import UserError
-from mktn.features.zarr_group import FORMAT, ZarrGroup
+from mktn.features.zarr_group import ZarrGroup
 
 AGAIN = "remove it and run `mktn extract-text` again"
 
@@ -27,9 +27,7 @@ class TextStore:
     def __init__(self, path: str | Path, pair_ids: Iterable[str]) -> None:
         self.path = Path(path)
         if not self.path.exists():
-            raise UserError(
-                "text store is missing", where=self.path, do="run `mktn extract-text`"
-            )
+            raise UserError("text store is missing", where=self.path, do="run `mktn extract-text`")
         self._group = ZarrGroup(self.path)
         self.attributes = self._group.attributes
         found, expected = self.attributes.get("pair_ids_sha256"), pair_ids_sha256(pair_ids)

@@ -23,7 +23,11 @@ SYNTHESIZE = {
     "videos_train": 4, "videos_val": 2, "videos_test": 2, "duration_s": 10, "size": 32, "fps": 8,
 }  # fmt: skip
 TEXT = {"skipthought": {"steps": 2, "dimension": 4, "batch": 4}, "max_words": 8}
-PRETRAIN: dict[str, Any] = {"width": 1, "steps": 1, "preprocessing": {"fps": 8.0, "resize": [32], "crop": 32}}
+PRETRAIN: dict[str, Any] = {
+    "width": 1,
+    "steps": 1,
+    "preprocessing": {"fps": 8.0, "resize": [32], "crop": 32},
+}
 TRAIN: dict[str, Any] = {
     "source": "synthetic", "dataset": DATASET,
     "sizes": {"width": 8, "heads": 2, "objects": 2, "phrases": 2, "activities": 2},
@@ -113,7 +117,8 @@ COMMANDS: dict[str, tuple[str, Any]] = {
     "test-sets": ("--metrics run/metrics.json --csv out/t.csv --markdown out/t.md", None),
     "page": ("--tables table3.md --out out/page.md", None),
     "download": (
-        f"--registry sources.tsv --dataset {DATASET} --mirror mirror --out out/published", None,
+        f"--registry sources.tsv --dataset {DATASET} --mirror mirror --out out/published",
+        None,
     ),
 }
 NOT_RUN = ("bench",)  # measures for minutes
