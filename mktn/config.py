@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import difflib
 import functools
+import math
 import re
 import sys
 import types
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 from mktn.contradictions import MOST, refuse_contradictions, refuse_no_numbers
 from mktn.documents import load_json, load_yaml
 from mktn.errors import UserError
+from mktn.limits import LIMITS
 
 Settings = TypeVar("Settings")
 SHOWN = 120  # characters of what was given
@@ -210,6 +212,12 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             raise UserError(
                 "value refused", where=where, found=_cut(value), expected="a finite number that"
                 f" is at most {MOST} where it is whole",
+            )  # fmt: skip
+        least, most = LIMITS.get(where.rpartition(".")[2], (-math.inf, math.inf))
+        if not least <= value <= most:
+            raise UserError(
+                "value refused", where=where, found=_cut(value),
+                expected=f"at least {least:g}" if value < least else f"at most {most:g}",
             )  # fmt: skip
         value = float(value) if hint is float else value
     if hint is Any or (origin is dict and isinstance(value, dict)):

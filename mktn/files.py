@@ -90,6 +90,16 @@ def _refuse_other_kind(beside: Path, target: Path) -> None:
     )  # fmt: skip
 
 
+def refuse_file(target: str | Path) -> None:
+    """Raise UserError where a file stands in place of a folder that is to be written: at once,
+    not when all of it is made."""
+    if os.path.lexists(target) and not Path(target).is_dir():
+        raise UserError(
+            "a file stands where a folder is to be written", where=target,
+            do="remove it, or name another output",
+        )  # fmt: skip
+
+
 def _of_this_process(target: Path, ending: str) -> Path:
     return target.with_name(f".{target.name}.{_host()}.{os.getpid()}.{ending}")
 

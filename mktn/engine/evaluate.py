@@ -50,12 +50,17 @@ class EvaluationConfig:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.nms != "peer" and not (isinstance(self.nms, int | float) and 0 < self.nms <= 1):
+        number = isinstance(self.nms, int | float) and not isinstance(self.nms, bool)
+        if self.nms != "peer" and not (number and 0 < self.nms <= 1):
             raise ValueError(f'nms {self.nms!r} is neither "peer" nor in (0, 1]')
         if not self.ns or min(self.ns) < 1 or min(self.bootstraps, self.threads) < 1:
             raise ValueError("ns, bootstraps and threads must be 1 or more")
         if self.table_iou not in self.ious:
             raise ValueError(f"table_iou {self.table_iou} is not among the ious {self.ious}")
+        if len(set(self.ious)) < len(self.ious) or len(set(self.ns)) < len(self.ns):
+            raise ValueError(f"ious {self.ious} or ns {self.ns} stand twice")
+        if min(self.thresholds().values()) <= 0:
+            raise ValueError(f"nms 'peer' takes 0.05 off each of the ious {self.ious}")
 
     def thresholds(self) -> dict[float, float]:
         """The NMS threshold that each IoU's ranking is made with."""

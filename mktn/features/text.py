@@ -27,9 +27,10 @@ from mktn.features.skipthought import SkipThought
 from mktn.features.skipthought_published import PUBLISHED_FILES, published_sha256
 from mktn.features.skipthought_training import SkipThoughtSettings
 from mktn.features.store_checksums import write_checksums
-from mktn.features.text_store import FORMAT, TextStore, pair_ids_sha256
+from mktn.features.text_store import TextStore, pair_ids_sha256
 from mktn.features.word_vectors import RULE, coverage_by_split, look_up, most_common, summary
-from mktn.files import written_beside
+from mktn.features.zarr_group import FORMAT
+from mktn.files import refuse_file, written_beside
 from mktn.provenance import code_sha256
 
 __all__ = ["TextSettings", "TextStore", "extract_text"]
@@ -83,6 +84,7 @@ def extract_text(
     unless `settings.sentence` is "published": then from the files in the folder `published`,
     or in `models` or `models`/skipthought where that is not given.
     """
+    refuse_file(out)
     torch.set_num_threads(settings.threads)
     spoken = [tokens(sentence)[: settings.max_words] for sentence in pairs["sentence"]]
     vocabulary = sorted({word for sentence in spoken for word in sentence})

@@ -170,7 +170,7 @@ def _cases() -> Iterator[Case]:
              array("text.zarr", lambda a: np.full_like(a, np.nan), "sentences")),
         Case("fewer features than the manifest has", "train", r"rows that the arrays have not",
              both("t.zarr", lambda a: a[:2])),
-        Case("fewer rows than a part's manifest has", "resample", r"part-0.*arrays of another shape",
+        Case("fewer rows than its manifest has", "resample", r"part-0.*arrays of another shape",
              array("parts/part-0.zarr", lambda a: a[:2])),
         Case("features that are no numbers a frame", "train", r"t\.zarr.*shape",
              array("t.zarr", lambda a: a.reshape(-1))),

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.bad_input import cases_tables
+from tests.bad_input import cases_settings, cases_tables
 from tests.bad_input.case import Case, refused_in_one_line
 
-CASES = (*cases_tables.CASES,)
+CASES = (*cases_settings.CASES, *cases_tables.CASES)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
