@@ -29,6 +29,7 @@ bench: $(READY) ## results/bench/*.csv: speed and memory, each against a baselin
 	$(BIN)/mktn bench multipair --out results/bench/multipair.csv
 	$(BIN)/mktn bench similarity --out results/bench/similarity.csv
 	$(BIN)/mktn bench reading --out results/bench/reading.csv
+	$(BIN)/mktn bench checkpoint --out results/bench/checkpoint.csv
 	$(BIN)/mktn bench words --out results/bench/words.csv
 	$(BIN)/mktn bench import --out results/bench/import.csv
 	$(BIN)/mktn bench extraction --out results/bench/extraction.csv

@@ -11,6 +11,7 @@ from mktn.errors import UserError
 from mktn.models.variants import BLIND, VARIANTS
 from mktn.process import ENDS_WITH
 from mktn.report.layouts import TABLES
+from mktn.step_code import code
 
 # Jobs end when this process does, also where it is killed: `mktn` reads it. Snakemake in a job on
 # a cluster reads this file again, so that it is the process that started the command.

@@ -29,7 +29,10 @@ for variant in (*VARIANTS, *BLIND):
             run=subpath(output.model, parent=True),
             settings=settings(training_settings(variant)),
             code=code("train"),
+            # It changes no result: Snakemake does not compare params made from input.
+            checkpoint_minutes=lambda w, input: config["checkpoint_minutes"],
         shell:
             "mktn train --pairs {input.pairs} --groups {input.groups}"
             " --relations {input.relations} --features {input.features} --text {input.text}"
-            " --run {params.run} --settings {params.settings:q} > {log} 2>&1"
+            " --run {params.run} --checkpoint-minutes {params.checkpoint_minutes}"
+            " --settings {params.settings:q} > {log} 2>&1"

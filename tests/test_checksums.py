@@ -21,6 +21,7 @@ from mktn.checksums import (
     write_sealed_json,
 )
 from mktn.cli import main
+from mktn.engine import resume
 from mktn.engine.checkpoint import load, save
 from mktn.engine.criterion import LossConfig
 from mktn.errors import UserError
@@ -95,6 +96,7 @@ def test_a_known_sum() -> None:
 
 
 def test_a_table_comes_back_as_it_was_and_others_can_read_it(tmp_path: Path) -> None:
+    unverified()  # what other tests have read
     write_parquet(TABLE, tmp_path / "t.parquet")
     assert same_table(read_parquet(tmp_path / "t.parquet"), TABLE)
     assert read_parquet(tmp_path / "t.parquet", ["order"]).columns == ["order"]
@@ -231,7 +233,11 @@ def test_verify_names_each_damaged_file_and_counts_the_others(
     )
     assert sum(one.count for one in files) == sum(one.path.stat().st_size for one in files)
     shard = Path("data/part-0.zarr/span_s/c/0/0")
-    for path in (shard, table):
+    checkpoint = Path("data/resume.safetensors")
+    resume.write(checkpoint, {"weights": torch.arange(64.0)}, {"epoch": 1})
+    assert main(["verify", "data/resume.safetensors"]) == 0
+    assert capsys.readouterr().out.startswith("1 files are as they were written, 0 are damaged")
+    for path in (shard, table, checkpoint):
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
@@ -240,8 +246,9 @@ def test_verify_names_each_damaged_file_and_counts_the_others(
     assert f"{shard}: damaged file" in out
     assert "delete data/part-0.zarr and run snakemake again" in out
     assert f"delete {table} and run snakemake again" in out
-    assert f"{len(files) - 2} files are as they were written, 2 are damaged" in out
-    assert err.startswith("mktn verify: 2 damaged files")
+    assert f"{checkpoint}: the checkpoint is damaged" in out
+    assert f"{len(files) - 2} files are as they were written, 3 are damaged" in out
+    assert err.startswith("mktn verify: 3 damaged files")
     assert main(["verify", "absent"]) == 2
     assert "absent: no such file or folder" in capsys.readouterr().err
 

@@ -22,6 +22,7 @@ BENCHES = {
     "reading": ("mktn.engine.reading_bench", "ReadingSettings"),
     "import": ("mktn.engine.import_bench", "ImportBenchSettings"),
     "extraction": ("mktn.engine.extraction_bench", "ExtractionSettings"),
+    "checkpoint": ("mktn.engine.checkpoint_bench", "CheckpointSettings"),
     "words": ("mktn.features.words_bench", "WordsSettings"),
 }
 

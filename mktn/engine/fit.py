@@ -1,16 +1,20 @@
 """The training loop: one variant on one dataset, selected on validation only."""
 
 import copy
+import dataclasses
 import math
 import sys
 import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mktn.engine.criterion import Criterion
+from mktn.engine.finite import check_finite
 from mktn.engine.gradients import encoder_gradients, warn_of_swamping
 from mktn.engine.metrics import temporal_iou
 from mktn.engine.predict import autocast, choose_device, predict
@@ -19,81 +23,205 @@ from mktn.errors import UserError
 from mktn.seeds import named_seed
 
 if TYPE_CHECKING:
+    from mktn.grouping.batch import PairBatch
     from mktn.grouping.loader import PairData
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where a training stands; with the tensors of `Training.state` it is all there is."""
+
+    epoch: int = 0
+    position: int = 0  # batches of the epoch that are done
+    step: int = 0
+    best: float = -1.0  # validation mIoU
+    best_epoch: int = 0
+    elapsed_s: float = 0.0  # of the epoch
+    terms: list[str] = dataclasses.field(default_factory=list)
+    norms: dict[str, float] = dataclasses.field(default_factory=dict)  # of the epoch
+    log: list[dict[str, Any]] = dataclasses.field(default_factory=list)  # a row an epoch
+
+
+class Training:
+    """One training; between any two steps its state can be taken, and restored in another process.
+
+    `run` is the folder that an account of a loss that is not finite goes to. Raises UserError
+    where there is nothing to train on.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        criterion: Criterion,
+        data: "PairData",
+        config: RunConfig,
+        run: Path | None = None,
+    ) -> None:
+        settings, self.device = config.train, choose_device(config.device)
+        self.network, self.criterion, self.data = network, criterion, data
+        self.config, self.run_folder = config, run
+        torch.manual_seed(named_seed(config.seed, "train", config.dataset, config.variant))
+        network.to(self.device)
+        criterion.to(self.device)
+        self.parameters = [*network.parameters(), *criterion.parameters()]
+        rest: dict[str, Any] = {"params": [*network.parameters()]}
+        # Decay would pull a learned q and lambda to one half.
+        learned: dict[str, Any] = {"params": [*criterion.parameters()], "weight_decay": 0.0}
+        self.optimizer = torch.optim.AdamW(
+            [rest, learned], lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        steps = sum(len(self._packed(epoch)) for epoch in range(settings.epochs))
+        if not steps:
+            raise UserError("there is no usable training pair", where="groups.parquet")
+        self.steps = steps
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda done: one_cycle(done / steps, settings.warm_up)
+        )
+        self.progress = Progress()
+        self.rows: list[Tensor] = []  # (terms,) a step of the epoch
+        self.best_state = copy.deepcopy(network.state_dict())
+        self._started = time.perf_counter()
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done, or validation has stopped improving."""
+        settings, at = self.config.train, self.progress
+        still = (at.epoch - 1 - at.best_epoch) // settings.validate_every
+        return at.epoch >= settings.epochs or still >= settings.patience
+
+    def fit(self, between: Callable[[], None] = lambda: None) -> None:
+        """Train to the end and leave the weights of the best validation epoch.
+
+        `between` is called where the state may be taken: after each step and between the batches
+        of a validation. It may raise.
+        """
+        while not self.finished:
+            self._epoch(between)
+        self.network.load_state_dict(self.best_state)
+        at = self.progress
+        print(f"selected epoch {at.best_epoch}: validation mIoU {at.best:.2f}", file=sys.stderr)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """All that the next steps depend on: tensors by name, and the rest as JSON has it."""
+        self.progress.elapsed_s = time.perf_counter() - self._started
+        optimizer = self.optimizer.state_dict()
+        tensors = {f"rng/{name}": state for name, state in self._rng_states().items()}
+        for part, values in (
+            ("network", self.network.state_dict()),
+            ("best", self.best_state),
+            ("criterion", self.criterion.state_dict()),
+            *((f"optimizer/{i}", moments) for i, moments in optimizer["state"].items()),
+        ):
+            tensors |= {f"{part}/{name}": value for name, value in values.items()}
+        if self.rows:
+            tensors["rows"] = torch.stack(self.rows)
+        return tensors, {
+            "progress": dataclasses.asdict(self.progress),
+            "optimizer": optimizer["param_groups"],
+            "scheduler": self.scheduler.state_dict(),
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Stand where the training stood whose `state` this is, of the same configuration."""
+        parts: dict[str, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            part, _, rest = name.partition("/")
+            parts.setdefault(part, {})[rest] = value
+        self.network.load_state_dict(parts["network"])
+        self.best_state = {name: value.to(self.device) for name, value in parts["best"].items()}
+        self.criterion.load_state_dict(parts.get("criterion", {}))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in parts.get("optimizer", {}).items():
+            index, _, key = name.partition("/")
+            moments.setdefault(int(index), {})[key] = value
+        groups = [{**group, "betas": tuple(group["betas"])} for group in values["optimizer"]]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.scheduler.load_state_dict(dict(values["scheduler"]))
+        self.progress = Progress(**values["progress"])
+        self.rows = [row.to(self.device) for row in tensors["rows"]] if "rows" in tensors else []
+        torch.set_rng_state(parts["rng"]["cpu"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(parts["rng"]["cuda"], self.device)
+
+    def _rng_states(self) -> dict[str, Tensor]:
+        # All other draws are from named seeds, which have no state.
+        cuda = self.device.type == "cuda"
+        states = {"cuda": torch.cuda.get_rng_state(self.device)} if cuda else {}
+        return {"cpu": torch.get_rng_state(), **states}
+
+    def _packed(self, epoch: int) -> list[np.ndarray]:
+        return self.data.packed("train", epoch=epoch, seed=self.config.seed)
+
+    def _epoch(self, between: Callable[[], None]) -> None:
+        """What is left of the epoch: its steps, its validation and its row of the log."""
+        from tqdm import tqdm
+
+        at, settings = self.progress, self.config.train
+        self._started = time.perf_counter() - at.elapsed_s
+        packed, name = self._packed(at.epoch), f"epoch {at.epoch}"
+        self.network.train()
+        # disable=None: a bar in a terminal, nothing in a log.
+        bar = tqdm(
+            packed[at.position :], name, len(packed), False, initial=at.position, disable=None
+        )
+        for pairs in bar:
+            self._step(self.data.batch(pairs, related=True, seed=self.config.seed))
+            between()
+        means = torch.stack(self.rows).mean(dim=0).tolist()
+        row: dict[str, Any] = {"epoch": at.epoch, **dict(zip(at.terms, means, strict=True))}
+        row |= at.norms
+        row["learning_rate"] = self.scheduler.get_last_lr()[0]
+        row["val_mIoU"] = None
+        if at.epoch + 1 == settings.epochs or (at.epoch + 1) % settings.validate_every == 0:
+            row |= validate(self.network, self.data, self.device, between)
+            if row["val_mIoU"] > at.best:
+                at.best, at.best_epoch = row["val_mIoU"], at.epoch
+                self.best_state = copy.deepcopy(self.network.state_dict())
+        row["seconds"] = time.perf_counter() - self._started
+        at.log.append(row)
+        _report(row)
+        at.epoch, at.position, at.elapsed_s, self.rows = at.epoch + 1, 0, 0.0, []
+
+    def _step(self, batch: "PairBatch") -> None:
+        """One update; raises NotFinite before it where the loss or the gradient is not finite."""
+        at, settings = self.progress, self.config.train
+        batch = batch.to(self.device)
+        with autocast(self.device):
+            outputs = self.network(batch)
+        terms = self.criterion(outputs, batch, at.step / max(self.steps - 1, 1))
+        self.optimizer.zero_grad(set_to_none=True)
+        if not self.rows:
+            at.terms, at.norms = list(terms), {}
+            if settings.gradients_every and at.epoch % settings.gradients_every == 0:
+                at.norms = encoder_gradients(terms, self.network, self.criterion.config)
+                warn_of_swamping(at.norms, at.epoch)
+        place = (at.epoch, at.step, self.run_folder)
+        check_finite(terms["total"], "loss", terms, batch, place)
+        terms["total"].backward()
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        check_finite(norm, "gradient", terms, batch, place, self._named_parameters())
+        nn.utils.clip_grads_with_norm_(self.parameters, settings.clip, norm)
+        self.optimizer.step()
+        self.scheduler.step()
+        self.rows.append(torch.stack([value.detach() for value in terms.values()]))
+        at.step, at.position = at.step + 1, at.position + 1
+
+    def _named_parameters(self) -> dict[str, nn.Parameter]:
+        learned = self.criterion.named_parameters(prefix="criterion")
+        return {**dict(self.network.named_parameters()), **dict(learned)}
 
 
 def fit(
     network: nn.Module, criterion: Criterion, data: "PairData", config: RunConfig
 ) -> tuple[list[dict[str, Any]], int]:
-    """Train in place and leave the weights of the best validation epoch.
+    """Train in place, without checkpoints, and leave the weights of the best validation epoch.
 
     Returns one log row an epoch, and the epoch that was selected.
     """
-    settings, device = config.train, choose_device(config.device)
-    torch.manual_seed(named_seed(config.seed, "train", config.dataset, config.variant))
-    network.to(device)
-    criterion.to(device)
-    parameters = [*network.parameters(), *criterion.parameters()]
-    rest: dict[str, Any] = {"params": [*network.parameters()]}
-    # Decay would pull a learned q and lambda to one half.
-    learned: dict[str, Any] = {"params": [*criterion.parameters()], "weight_decay": 0.0}
-    optimizer = torch.optim.AdamW(
-        [rest, learned],
-        lr=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-    )
-    steps = sum(
-        len(data.packed("train", epoch=epoch, seed=config.seed))
-        for epoch in range(settings.epochs)
-    )
-    if not steps:
-        raise UserError("there is no usable training pair", where="groups.parquet")
-    scheduler = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda done: one_cycle(done / steps, settings.warm_up)
-    )
-    step, best, best_epoch, best_state = 0, -1.0, 0, copy.deepcopy(network.state_dict())
-    log: list[dict[str, Any]] = []
-    for epoch in range(settings.epochs):
-        started = time.perf_counter()
-        rows: list[torch.Tensor] = []
-        network.train()
-        for batch in _progress(data, epoch, config):
-            batch = batch.to(device)
-            with autocast(device):
-                outputs = network(batch)
-            terms = criterion(outputs, batch, step / max(steps - 1, 1))
-            optimizer.zero_grad(set_to_none=True)
-            if not rows and settings.gradients_every and epoch % settings.gradients_every == 0:
-                norms = encoder_gradients(terms, network, criterion.config)
-                warn_of_swamping(norms, epoch)
-            elif not rows:
-                norms = {}
-            _finite(terms["total"], "loss", terms, epoch, step)
-            terms["total"].backward()
-            pull = nn.utils.clip_grad_norm_(parameters, settings.clip)
-            _finite(pull, "gradient", terms, epoch, step)
-            optimizer.step()
-            scheduler.step()
-            step += 1
-            rows.append(torch.stack([value.detach() for value in terms.values()]))
-        means = torch.stack(rows).mean(dim=0).tolist()
-        row: dict[str, Any] = {"epoch": epoch, **dict(zip(terms, means, strict=True)), **norms}
-        row["learning_rate"] = scheduler.get_last_lr()[0]
-        last = epoch + 1 == settings.epochs
-        row["val_mIoU"] = None
-        if last or (epoch + 1) % settings.validate_every == 0:
-            row |= validate(network, data, device)
-            if row["val_mIoU"] > best:
-                best, best_epoch = row["val_mIoU"], epoch
-                best_state = copy.deepcopy(network.state_dict())
-        row["seconds"] = time.perf_counter() - started
-        log.append(row)
-        _report(row)
-        if (epoch - best_epoch) // settings.validate_every >= settings.patience:
-            break
-    network.load_state_dict(best_state)
-    print(f"selected epoch {best_epoch}: validation mIoU {best:.2f}", file=sys.stderr)
-    return log, best_epoch
+    training = Training(network, criterion, data, config)
+    training.fit()
+    return training.progress.log, training.progress.best_epoch
 
 
 def one_cycle(progress: float, warm_up: float) -> float:
@@ -103,35 +231,24 @@ def one_cycle(progress: float, warm_up: float) -> float:
     return (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up))) / 2
 
 
-def validate(network: nn.Module, data: "PairData", device: torch.device) -> dict[str, float]:
-    """Validation mIoU and R@1 at IoU .5 of the best moment, in per cent; they choose the epoch."""
-    found = predict(network, data, "val", device=device, n=1, nms_thresholds=[1.0])[1.0]
+def validate(
+    network: nn.Module,
+    data: "PairData",
+    device: torch.device,
+    between: Callable[[], None] = lambda: None,
+) -> dict[str, float]:
+    """Validation mIoU and R@1 at IoU .5 of the best moment, in per cent; they choose the epoch.
+
+    `between` is called after each batch.
+    """
+    found = predict(
+        network, data, "val", device=device, n=1, nms_thresholds=[1.0], between=between
+    )[1.0]
     if not found.pair_ids:
         raise UserError("there is no usable validation pair", where="groups.parquet")
     target = dict(zip(data.pair_ids, data.span_s, strict=True))
     iou = temporal_iou(found.spans_s[:, 0], np.stack([target[p] for p in found.pair_ids]))
     return {"val_mIoU": 100 * float(iou.mean()), "val_R1_0.5": 100 * float((iou > 0.5).mean())}
-
-
-def _finite(
-    value: torch.Tensor, what: str, terms: dict[str, torch.Tensor], epoch: int, step: int
-) -> None:
-    if not torch.isfinite(value):
-        raise UserError(
-            f"the {what} is not finite; nothing was updated",
-            where=f"epoch {epoch}, step {step}",
-            found={name: term.item() for name, term in terms.items()},
-            do="lower train.learning_rate or the weight of the term",
-        )
-
-
-def _progress(data: "PairData", epoch: int, config: RunConfig) -> Any:
-    from tqdm import tqdm
-
-    batches = data.batches("train", epoch=epoch, seed=config.seed)
-    total = len(data.packed("train", epoch=epoch, seed=config.seed))
-    # disable=None: a bar in a terminal, nothing in a log.
-    return tqdm(batches, f"epoch {epoch}", total, leave=False, disable=None)
 
 
 def _report(row: dict[str, Any]) -> None:

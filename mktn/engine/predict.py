@@ -5,7 +5,7 @@ N pairs of the split, n moments a pair.
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,11 +57,12 @@ def predict(
     order: "OrderMode" = "annotation",
     seed: int = 0,
     alone: bool = False,
+    between: Callable[[], None] = lambda: None,
 ) -> dict[float, Predictions]:
     """The n best moments of each usable pair of a split, for each NMS threshold.
 
     `alone` answers one query at a time, so that no other query of its video is seen. The model is
-    left in evaluation mode.
+    left in evaluation mode. `between` is called after each batch.
     """
     model.eval()
     pair_ids: list[str] = []
@@ -84,6 +85,7 @@ def predict(
             for threshold, part in parts.items():
                 spans, scores = decode(*logits, frames, duration_s, n, threshold)
                 part.append((spans.cpu().numpy(), scores.cpu().numpy()))
+            between()
     return {
         threshold: Predictions(
             pair_ids,

@@ -7,6 +7,8 @@ as `mktn resample` reads them.
 """
 
 import dataclasses
+import os
+import shutil
 import statistics
 import tempfile
 import time
@@ -22,11 +24,15 @@ REOPENED = "h5py, reopened for each video"
 MEMORY_MAP = "numpy memmap"
 STORE = "store"
 PRELOADED = "store, preloaded"
+# Opened anew and read whole, as a job begins: with its checksums, and without.
+CHECKED, UNCHECKED = "store, opened, checked", "store, opened, unchecked"
 # (reader, batch or one video) -> what it is compared with, and the ratio it is to reach
-FIGURES = {
+FIGURES: dict[tuple[str, str], tuple[str, float | None]] = {
     (STORE, "batch"): (REOPENED, 1.3),
     (STORE, "video"): (REOPENED, 1.0),
     (PRELOADED, "batch"): (MEMORY_MAP, 0.6),
+    (CHECKED, "whole"): (UNCHECKED, None),
+    (UNCHECKED, "whole"): (UNCHECKED, None),
 }
 
 Read = Callable[[Sequence[int]], Any]
@@ -62,11 +68,16 @@ def run(settings: ReadingSettings) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory(dir=settings.folder or None) as folder:
         size = write_features(Path(folder), settings)
         readers = open_readers(Path(folder), settings)
-        for reading in ("batch", "video"):
+        for reading, count in videos_a_read(settings).items():
             chosen = {name: read for (name, way), read in readers.items() if way == reading}
-            seconds = measure(chosen, settings, settings.batch if reading == "batch" else 1)
+            seconds = measure(chosen, settings, count)
             for name in chosen:
                 yield row_of(name, reading, seconds, size, settings)
+
+
+def videos_a_read(settings: ReadingSettings) -> dict[str, int]:
+    """The ways of reading, each with how many videos are read at a time."""
+    return {"batch": settings.batch, "video": 1, "whole": settings.videos}
 
 
 def write_features(folder: Path, settings: ReadingSettings) -> int:
@@ -117,11 +128,12 @@ def write_features(folder: Path, settings: ReadingSettings) -> int:
 
 
 def open_readers(folder: Path, settings: ReadingSettings) -> dict[tuple[str, str], Read]:
-    """(reader, "batch" or "video") -> a function of the videos' numbers."""
+    """(reader, "batch", "video" or "whole") -> a function of the videos' numbers."""
     import h5py
 
     from mktn.features.reader import FeatureReader
     from mktn.features.store import FeatureStore, ResampledStore
+    from mktn.features.store_checksums import NAME as CHECKSUMS
 
     names = list(_shapes(settings))
     store = ResampledStore(folder / "none.zarr")
@@ -164,6 +176,11 @@ def open_readers(folder: Path, settings: ReadingSettings) -> dict[tuple[str, str
     readers.update(
         {(name, way): read for name, read in same.items() for way in ("batch", "video")}
     )
+    unchecked = folder / "unchecked.zarr"
+    shutil.copytree(folder / "none.zarr", unchecked, copy_function=os.link)  # the same pages
+    (unchecked / CHECKSUMS).unlink()
+    for name, path_of in ((CHECKED, folder / "none.zarr"), (UNCHECKED, unchecked)):
+        readers[name, "whole"] = lambda _, path_of=path_of: ResampledStore(path_of).load_all()  # type: ignore[misc]
     return readers
 
 
@@ -199,7 +216,7 @@ def row_of(
     ratio, ratio_low, ratio_high = _quartiles(ratios)
     return {
         "reader": name,
-        "videos_a_read": settings.batch if reading == "batch" else 1,
+        "videos_a_read": videos_a_read(settings)[reading],
         "mb_per_s": round(rate, 1),
         "mb_per_s_q1": round(low, 1),
         "mb_per_s_q3": round(high, 1),

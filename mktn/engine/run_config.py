@@ -5,6 +5,9 @@ from typing import Any
 
 from mktn.engine.criterion import LossConfig
 
+# Of an unfinished run, in its folder.
+CHECKPOINT = "resume.safetensors"
+NOT_FINITE = "not_finite.json"
 DATA_SIZES = ("frames", "dimension", "patch_dimension", "word_dimension", "sentence_dimension")
 
 

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,12 @@ import torch
 from mktn.config import fill, read_settings
 from mktn.engine.checkpoint import save
 from mktn.engine.criterion import Criterion
-from mktn.engine.fit import fit
-from mktn.engine.run_config import DATA_SIZES, RunConfig
+from mktn.engine.fit import Training
+from mktn.engine.interrupts import Interrupts, Stopped
+from mktn.engine.resume import Checkpointer
+from mktn.engine.run_config import DATA_SIZES, NOT_FINITE, RunConfig
+from mktn.engine.run_identity import run_identity
+from mktn.engine.run_lock import one_writer
 from mktn.errors import UserError
 from mktn.models import VARIANTS, ModelConfig, build
 from mktn.seeds import named_seed
@@ -30,15 +35,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", required=True, help="text store of the same pairs")
     parser.add_argument("--run", required=True, help="output: the run's folder")
     parser.add_argument(
+        "--checkpoint-minutes",
+        type=float,
+        default=10.0,
+        help="between checkpoints of the unfinished run; 0: after each step",
+    )
+    parser.add_argument(
         "--settings", required=True, help="JSON, or a YAML or JSON file: RunConfig"
     )
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Train, and write model.safetensors, config.json and log.parquet into the run's folder."""
+    """Train, and write model.safetensors, config.json and log.parquet into the run's folder.
+
+    Goes on from the folder's resume.safetensors where there is one. Exit status 128 + the signal
+    that stopped it, as 143 for SIGTERM.
+    """
     from mktn.grouping.loader import LoaderConfig, PairData
 
     config = fill(RunConfig, read_settings(arguments.settings))
+    if not arguments.checkpoint_minutes >= 0:
+        raise UserError(
+            "value refused",
+            where="--checkpoint-minutes",
+            found=arguments.checkpoint_minutes,
+            expected="a number of at least 0",
+        )
     torch.set_num_threads(config.threads)
     if config.variant not in VARIANTS:
         raise UserError("unknown variant", found=repr(config.variant), expected=list(VARIANTS))
@@ -57,7 +79,25 @@ def run(arguments: argparse.Namespace) -> None:
     torch.manual_seed(named_seed(config.seed, "weights", config.dataset, config.model))
     network = build(config.model, config.variant, sizes)
     criterion = Criterion(config.losses, VARIANTS[config.variant])
-    log, selected = fit(network, criterion, data, config)
+    folder = Path(arguments.run)
+    training = Training(network, criterion, data, config, folder)
+    identity = run_identity(config, data, sizes)
+    with one_writer(folder), Interrupts() as asked:
+        checkpointer = Checkpointer(folder, identity, arguments.checkpoint_minutes, asked)
+        checkpointer.restore(training)
+        try:
+            training.fit(lambda: checkpointer.between(training))
+        except Stopped as stopped:
+            print(stopped, file=sys.stderr, flush=True)
+            sys.exit(stopped.status)
+        _write(training, sizes, folder)
+        (folder / NOT_FINITE).unlink(missing_ok=True)
+        checkpointer.remove()
+
+
+def _write(training: Training, sizes: ModelConfig, folder: Path) -> None:
+    """The finished run: model.safetensors, config.json and log.parquet."""
+    config, data, criterion = training.config, training.data, training.criterion
     record = {
         "source": config.source,
         "dataset": config.dataset,
@@ -68,20 +108,20 @@ def run(arguments: argparse.Namespace) -> None:
         "features": data.store.attributes,
         "text": data.text.attributes,
         "patches": "store" if sizes.patch_dimension else "virtual",
-        "selected": selected,
+        "selected": training.progress.best_epoch,
         "rince": criterion.constants(),
         "torch": torch.__version__,
     }
     save(
-        arguments.run,
-        network,
+        folder,
+        training.network,
         model=config.model,
         variant=config.variant,
         config=sizes,
         losses=config.losses,
         record=record,
     )
-    _write_log(log, Path(arguments.run) / "log.parquet")
+    _write_log(training.progress.log, folder / "log.parquet")
 
 
 def model_config(data: "PairData", sizes: dict[str, Any]) -> ModelConfig:

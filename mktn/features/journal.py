@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from mktn.errors import UserError
+from mktn.features.store_checksums import Sum, summed
 from mktn.files import lock, write_json, write_text, written_beside
 
 Record = dict[str, Any]  # a row of the manifest
@@ -43,6 +44,7 @@ class PartJournal:
                 do="wait for it, or end it and run this again",
             )  # fmt: skip
         self._lock: int | None = held
+        self.sums: dict[str, Sum] = {}
         wanted = json.loads(json.dumps(identity))
         self.state, self.note = self._found(wanted)
         for path in (*self.store.rglob("*.partial"), *self.store.rglob("*.__lock")):
@@ -73,15 +75,29 @@ class PartJournal:
         state = _read_json(self.folder / "state.json")
         if state is None or not (self.store / "zarr.json").is_file():
             return None, ""
+        self.sums = {name: (size, crc) for name, (size, crc) in state.get("sums", {}).items()}
         return list(state["videos"]), "going on where a job was interrupted"
 
-    def save_state(self, rows: int, records: list[Record]) -> None:
-        """The records in order, with so many rows on disk; those beyond stay in the tail."""
+    def damaged(self) -> str:
+        """The first shard that is not as it was written: a node that died keeps what it likes."""
+        for name, expected in self.sums.items():
+            path = self.store / name
+            if not path.is_file() or summed(path) != expected:
+                return name
+        return ""
+
+    def save_state(self, rows: int, records: list[Record], sums: Mapping[str, Sum]) -> None:
+        """The records in order, with so many rows on disk; those beyond stay in the tail.
+
+        sums: of the shards that hold the rows.
+        """
         whole = 0
         while whole < len(records) and _end(records[whole]) <= rows:
             whole += 1
         # Not indented, which is slow: it is written again with every shard.
-        write_text(json.dumps({"videos": records[:whole]}), self.folder / "state.json")
+        write_text(
+            json.dumps({"videos": records[:whole], "sums": sums}), self.folder / "state.json"
+        )
         for path in self._tail.iterdir():
             if path.name < _name(whole):
                 path.unlink()

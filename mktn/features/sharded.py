@@ -10,6 +10,7 @@ import zarr.codecs
 import zarr.storage
 
 from mktn.features.store import SHARD_BYTES
+from mktn.features.store_checksums import Sum, summed
 
 Compressor = Literal["none", "blosc-zstd"]
 Row = tuple[tuple[int, ...], str]  # shape and dtype of one row of an array
@@ -23,6 +24,8 @@ class ShardedArrays:
     all of them are on disk up to the same row. `count` rows have been taken. `resume_at`: how many
     of the rows that an earlier job has written are good; what came after them is written again.
     Raises ValueError or KeyError where rows that it has written are not there.
+    `sums` are the bytes and checksum of each file of a shard, taken as soon as it was written;
+    given are those of the earlier job.
     `on_written` is called each time that more rows are on disk.
     """
 
@@ -35,6 +38,7 @@ class ShardedArrays:
         rows_at_most: int | None = None,
         resume_at: int | None = None,
         on_written: Callable[[int], None] | None = None,
+        sums: Mapping[str, Sum] | None = None,
     ) -> None:
         row_bytes = sum(int(np.prod(s)) * np.dtype(kind).itemsize for s, kind in rows.values())
         chunks = max(1, SHARD_BYTES // (row_bytes * chunk_rows))
@@ -48,6 +52,12 @@ class ShardedArrays:
         self._filled = self.count % shard_rows
         self._buffers = {
             name: np.empty((shard_rows, *shape), dtype) for name, (shape, dtype) in rows.items()
+        }
+        # Those of whole shards: all others are written again.
+        self.sums = {
+            name: found
+            for name, found in (sums or {}).items()
+            if int(name.split("/")[2]) < self.count // shard_rows
         }
         self._arrays: dict[str, zarr.Array] = {}
         for name, (shape, dtype) in rows.items():
@@ -85,6 +95,9 @@ class ShardedArrays:
             if self._filled:
                 rows = self._buffers[name][: self._filled]
                 self._opened(name)[self.count - self._filled :].write(rows).result()
+                shard = (self.count - 1) // len(self._buffers[name])
+                file = f"{name}/c/{shard}{'/0' * (rows.ndim - 1)}"
+                self.sums[file] = summed(self._folder / file)
         self._filled = 0
         if self.on_written is not None:
             self.on_written(self.count)

@@ -1,10 +1,11 @@
 """`checksums.json` in a Zarr store: bytes and CRC-32C of each of its files.
 
 A codec with a checksum in each chunk halved the rate of reading; a sum of each file is computed
-once when the store is finished and once when a job first reads the file, in one sequential pass
-that brings it into the page cache, where the reading finds it.
+once when it is written and once when a job first reads the file, in one sequential pass that
+brings it into the page cache, where the reading finds it.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from mktn.checksums import (
@@ -19,13 +20,25 @@ from mktn.checksums import (
 NAME = "checksums.json"
 
 
-def write_checksums(folder: Path) -> None:
-    """Sum every file of a store that is whole, except hidden ones, and write `checksums.json`."""
+Sum = tuple[int, str]  # bytes, and CRC-32C in hexadecimal
+
+
+def summed(path: Path) -> Sum:
+    """Bytes and CRC-32C of a file. OSErrors are raised."""
+    count, found = file_crc32c(path)
+    return count, f"{found:08x}"
+
+
+def write_checksums(folder: Path, known: Mapping[str, Sum] | None = None) -> None:
+    """Write `checksums.json` of a store that is whole: of all its files but hidden ones.
+
+    known: those that were summed when they were written, by their names in the store.
+    """
     files = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name != NAME and not path.name.startswith("."):
-            count, found = file_crc32c(path)
-            files[path.relative_to(folder).as_posix()] = [count, f"{found:08x}"]
+            name = path.relative_to(folder).as_posix()
+            files[name] = (known or {}).get(name) or summed(path)
     write_sealed_json({"files": files}, folder / NAME)
 
 
@@ -37,7 +50,7 @@ class StoreChecksums:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._files: dict[str, tuple[int, str]] = {}
+        self._files: dict[str, Sum] = {}
         beside = path / NAME
         self.known = beside.is_file()
         if not self.known:
@@ -68,14 +81,14 @@ class StoreChecksums:
             raise damaged(where, "no checksum", f"one in {NAME}", self.path)
         count, digits = self._files[name]
         try:
-            found, crc32c = file_crc32c(where)
+            found, crc32c = summed(where)
         except OSError as error:
             expected = f"{count} bytes, crc32c {digits}"
             raise damaged(where, str(error.strerror), expected, self.path) from error
         if found != count:
             raise damaged(where, f"{found} bytes", f"{count} bytes", self.path)
-        if f"{crc32c:08x}" != digits:
-            raise damaged(where, f"crc32c {crc32c:08x}", f"crc32c {digits}", self.path)
+        if crc32c != digits:
+            raise damaged(where, f"crc32c {crc32c}", f"crc32c {digits}", self.path)
         return count
 
     def check_all(self, prefix: str = "") -> int:

@@ -42,7 +42,7 @@ class StoreWriter(ABC):
         rows = [{key: record[key] for key in self.schema} for record in self.manifest]
         frame = pl.DataFrame(rows, schema=self.schema, orient="row")
         write_parquet(frame, self._folder / "manifest.parquet")
-        write_checksums(self._folder)
+        write_checksums(self._folder, self.arrays.sums)
 
     @abstractmethod
     def _leave(self, *raised: *Raised) -> None:

@@ -104,12 +104,14 @@ class PartWriter(StoreWriter):
     def _go_on(self, journal: PartJournal) -> None:
         """Take over what an interrupted job has left, as far as it still holds."""
         found = journal.state
-        if found is not None:
+        if found is not None and (name := journal.damaged()):
+            journal.restart(f"{name} of the interrupted job is damaged")
+        elif found is not None:
             self.manifest = list(itertools.takewhile(self._holds, found))
             try:
                 rows = sum(record["rows"] for record in self.manifest)
                 self._open(rows)
-                journal.save_state(rows, self.manifest)
+                journal.save_state(rows, self.manifest, self.arrays.sums)
             except (ValueError, KeyError):
                 journal.restart("what the interrupted job left is damaged")
         if journal.state is None:
@@ -131,14 +133,15 @@ class PartWriter(StoreWriter):
         else:
             group = zarr.open_group(self._folder, mode="r+", zarr_format=3)
         self.arrays = ShardedArrays(
-            group, self.rows, PART_CHUNK_ROWS, self.compressor, None, resume_at, self._written
-        )
+            group, self.rows, PART_CHUNK_ROWS, self.compressor, None, resume_at, self._written,
+            self._journal.sums if self._journal is not None else {},
+        )  # fmt: skip
         if resume_at is None:
             self._written(0)
 
     def _written(self, rows: int) -> None:
         if self._journal is not None:
-            self._journal.save_state(rows, self.manifest)
+            self._journal.save_state(rows, self.manifest, self.arrays.sums)
 
     def _leave(self, *raised: *Raised) -> None:
         if self._journal is None:

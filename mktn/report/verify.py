@@ -1,6 +1,7 @@
 """`mktn verify`: every checksum of stores, tables and runs, before a long run or after a fault."""
 
 import argparse
+import fnmatch
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -8,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mktn.checksums import check, damaged
+from mktn.engine import resume
+from mktn.engine.finite import CHECKPOINT
 from mktn.errors import UserError
 from mktn.features.store_checksums import StoreChecksums, is_store
 
 DEFAULT = ("data", "runs")
 SHOWN = 5  # files without a checksum that are named
-SEALED = (".parquet", ".safetensors")  # ours have a checksum; so have the JSON files of runs
-RUN_FILES = {"model.safetensors", "predictions.parquet"}
+# Ours have a checksum in them.
+SEALED = ("*.parquet", "*.safetensors", "config.json", "metrics*.json", "diagnoses.json")
 
 
 @dataclass(frozen=True)
@@ -47,14 +50,12 @@ def verify(paths: Sequence[Path]) -> Iterator[Verified]:
                 continue
             folders[:] = sorted(one for one in folders if not one.startswith("."))
             for file in sorted(files):
-                if _has_checksum(file, files) and not file.startswith("."):
+                if _has_checksum(file) and not file.startswith("."):
                     yield _file(folder / file)
 
 
-def _has_checksum(name: str, beside: Sequence[str]) -> bool:
-    if name.endswith(".json"):
-        return bool(RUN_FILES.intersection(beside))
-    return name.endswith(SEALED)
+def _has_checksum(name: str) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in SEALED)
 
 
 def _store(folder: Path) -> Iterator[Verified]:
@@ -74,6 +75,9 @@ def _store(folder: Path) -> Iterator[Verified]:
 
 def _file(path: Path) -> Verified:
     try:
+        if path.name == CHECKPOINT:
+            resume.read(path)
+            return Verified(path, path.stat().st_size)
         data = path.read_bytes()
         return Verified(path, len(data), known=check(data, path))
     except UserError as error:
@@ -123,6 +127,8 @@ def run(arguments: argparse.Namespace) -> None:
         shown = ", ".join(unknown[:SHOWN]) + (", ..." if unknown[SHOWN:] else "")
         print(f"{len(unknown)} have no checksum, so that nothing says how they should be: {shown}")
     if bad:
+        # Snakemake misses no file that only finished results were made from, unless asked for it.
         raise UserError(
-            f"{bad} damaged files", do="delete what each line says and run snakemake again"
+            f"{bad} damaged files",
+            do="delete what the lines say and ask snakemake for it: snakemake --cores N PATH ...",
         )

@@ -37,6 +37,16 @@ def test_every_mode_is_measured_in_both_phases(tmp_path: Path) -> None:
         )
 
 
+def test_a_checkpoint_is_measured_beside_the_step_that_it_delays(tmp_path: Path) -> None:
+    sizes = {name: value for name, value in SMALL.items() if name != "queries_per_video"}
+    (row,) = bench("checkpoint", {**sizes, "device": "cpu", "minutes": 5}, tmp_path / "c.csv")
+    # Weights, the best weights and AdamW's two moments, each a float32.
+    tensors_mb = 4 * 4 * int(row["parameters"]) / 1e6
+    assert tensors_mb < float(row["file_mb"]) < tensors_mb + 0.2
+    assert min(float(row[name]) for name in ("step_s", "write_s", "read_s")) > 0
+    assert float(row["share_of_time"]) == pytest.approx(float(row["write_s"]) / 300)
+
+
 def test_extraction_is_measured_end_to_end(tmp_path: Path) -> None:
     """That it runs and adds up; its figure is that of a quiet machine."""
     small = {"count": 2, "seconds_s": 3.0, "height": 64, "width": 96, "repeats": 1, "batch": 4}

@@ -18,22 +18,22 @@ from mktn.engine.reading_bench import (
     write_features,
 )
 
-SMALL = {"videos": 10, "frames": 6, "dimension": 8, "batch": 4, "repeats": 3}
+SMALL = {"videos": 10, "frames": 60, "dimension": 64, "batch": 4, "repeats": 3}
 
 
 @pytest.mark.parametrize("patches", [0, 2])
 def test_every_reader_reads_the_same_features(tmp_path: Path, patches: int) -> None:
     settings = ReadingSettings(**SMALL, patches=patches)
     size = write_features(tmp_path, settings)
-    assert size == 10 * 6 * 8 * 2 * (1 + patches)
+    assert size == 10 * 60 * 64 * 2 * (1 + patches)
     maps = [
         np.load(tmp_path / f"{name}.npy") for name in ("features", "patches")[: 1 + (patches > 0)]
     ]
     readers = open_readers(tmp_path, settings)
     assert len([way for _, way in readers if way == "batch"]) == 6
-    assert len(readers) == 13
+    assert len(readers) == 15
     for (name, way), read in readers.items():
-        videos = [7, 0, 9] if way == "batch" else [7]
+        videos = {"batch": [7, 0, 9], "video": [7], "whole": list(range(10))}[way]
         found = read(videos)
         if name.startswith("parts"):
             found = (found.features, found.patches)
@@ -50,7 +50,7 @@ def test_the_csv_names_each_reader_its_baseline_and_what_is_required(
     assert main(["bench", "reading", f"--out={out}", f"--settings={settings}"]) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["reading.csv"]
     rows = list(csv.DictReader(out.open()))
-    assert len(rows) == 13
+    assert len(rows) == 15
     required = {(r["reader"], r["videos_a_read"]): r for r in rows if r["required_ratio"]}
     assert {key: (r["baseline"], float(r["required_ratio"])) for key, r in required.items()} == {
         ("store", "4"): ("h5py, reopened for each video", 1.3),
@@ -63,7 +63,7 @@ def test_the_csv_names_each_reader_its_baseline_and_what_is_required(
         if row["reader"] == row["baseline"]:
             assert float(row["ratio"]) == 1
     printed = capsys.readouterr().out.splitlines()
-    assert len(printed) == 13
+    assert len(printed) == 15
     assert sum(("reached" in line) + ("MISSED" in line) for line in printed) == 3
 
 

@@ -42,15 +42,6 @@ def jobs(output: str) -> dict[str, int]:
     return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.M)}
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the tiny DAG has run."""
-    directory = tmp_path_factory.mktemp("tiny")
-    run = snakemake(directory, "--show-failed-logs", "results/table3.csv")
-    assert run.returncode == 0, run.stdout[-5000:]
-    return directory
-
-
 def test_the_table_is_tidy_and_traced_to_its_predictions(finished: Path) -> None:
     table = pl.read_csv(finished / "results" / "table3.csv")
     columns = (
@@ -100,6 +91,12 @@ def test_a_forced_ablation_reruns_itself_its_scores_and_the_table(finished: Path
 def test_a_changed_setting_reruns_what_it_touches(finished, change, expected) -> None:
     run = snakemake(finished, "-n", "results/table3.csv", "--config", change)
     assert jobs(run.stdout) == expected
+
+
+def test_how_often_a_training_is_saved_reruns_nothing(finished: Path) -> None:
+    run = snakemake(finished, "-n", "results/table3.csv", "--config", "checkpoint_minutes=0.5")
+    assert run.returncode == 0
+    assert "Nothing to be done" in run.stdout
 
 
 def test_two_seeds_give_means_and_say_how_many_they_are(finished: Path) -> None:

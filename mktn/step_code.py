@@ -1,7 +1,11 @@
-# The code that each step runs, so that an edited module runs its steps again and no others.
+"""The files of the package that each step runs.
+
+A rule's `params` hold their hash, so that an edited module runs its steps again and no others;
+a training goes on from a checkpoint of the same code only.
+"""
+
 from mktn.provenance import code_sha256
 
-# The files of the package that each step runs: what makes Snakemake run it again.
 # Reading a store, and writing one.
 READ_STORES = ["store", "zarr_group", "store_checksums"]
 STORES = [
@@ -117,11 +121,9 @@ STEP_CODE = {
     "train": [
         *LOADING,
         "losses.py",
-        *(f"engine/{name}.py" for name in ("train", "fit", "run_config", "metrics")),
-        *(
-            f"engine/{name}.py"
-            for name in ("criterion", "gradients", "predict", "decode")
-        ),
+        *(f"engine/{name}.py" for name in ("train", "fit", "finite", "resume", "interrupts")),
+        *(f"engine/{name}.py" for name in ("run_config", "run_identity", "run_lock", "metrics")),
+        *(f"engine/{name}.py" for name in ("criterion", "gradients", "predict", "decode")),
     ],
     "evaluate": [
         *LOADING,
@@ -170,15 +172,12 @@ STEP_CODE = {
     ],
     "tables_page": ["report/page.py"],
     "test_sets": [
-        *(
-            f"report/{name}.py"
-            for name in ("test_sets", "layouts", "results", "markdown")
-        ),
+        *(f"report/{name}.py" for name in ("test_sets", "layouts", "results", "markdown")),
         "engine/rescore.py",
     ],
 }
 
 
-def code(step):
-    """Hash of the code that a step runs."""
+def code(step: str) -> str:
+    """Hash of the code that a step runs, 16 hexadecimal digits."""
     return code_sha256(*STEP_CODE[step])

@@ -1,0 +1,74 @@
+"""What a training is of: settings, code and data, as far as its numbers depend on them."""
+
+import dataclasses
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from mktn.engine.predict import choose_device
+from mktn.engine.run_config import RunConfig
+from mktn.models import ModelConfig
+from mktn.step_code import code
+
+if TYPE_CHECKING:
+    from mktn.grouping.loader import PairData
+
+SAMPLED = 64  # videos and queries whose numbers are read
+
+
+def run_identity(config: RunConfig, data: "PairData", sizes: ModelConfig) -> dict[str, Any]:
+    """Settings with all defaults, the code that training runs, torch, and hashes of the data."""
+    settings = dataclasses.asdict(config)
+    settings |= {"sizes": dataclasses.asdict(sizes), "loader": dataclasses.asdict(data.config)}
+    return {
+        "settings": settings | {"device": choose_device(config.device).type},
+        "code": code("train"),
+        "torch": torch.__version__,
+        "data": data_identity(data),
+    }
+
+
+def data_identity(data: "PairData") -> dict[str, str]:
+    """Hashes of what training reads: pairs, groups, relations, features and text.
+
+    The first three are hashed whole. Of features and text: what the stores say of themselves,
+    whole, and the numbers of 64 videos and queries spread over them, so that a large store costs
+    no more than a small one. A number changed in another video is not seen.
+    """
+    videos = [data.store.video_ids[i] for i in _spread(len(data.store))]
+    queries = _spread(len(data.text))
+    return {
+        "pairs": _sha256(data.pairs.drop("group").to_dict(as_series=False)),
+        "groups": _sha256(data.pairs["group"].to_list()),
+        "relations": _sha256(data.nearest),
+        "features": _sha256(
+            data.store.attributes,
+            data.store.manifest.to_dict(as_series=False),
+            *(numbers for numbers in data.store.read(videos) if numbers is not None),
+        ),
+        "text": _sha256(
+            data.text.attributes,
+            data.text.offsets,
+            data.text.sentences[queries],
+            *data.text.padded_words(queries),
+        ),
+    }
+
+
+def _spread(count: int) -> np.ndarray:
+    return np.unique(np.linspace(0, count - 1, min(count, SAMPLED)).astype(np.int64))
+
+
+def _sha256(*values: Any) -> str:
+    """Hash (16 hexadecimal digits) of arrays and of what JSON can hold."""
+    digest = hashlib.sha256()
+    for value in values:
+        if isinstance(value, np.ndarray):
+            digest.update(f"\0{value.dtype} {value.shape}\0".encode())
+            digest.update(np.ascontiguousarray(value).view(np.uint8).reshape(-1))
+        else:
+            digest.update(json.dumps(value, sort_keys=True, default=str).encode() + b"\0")
+    return digest.hexdigest()[:16]
