@@ -21,6 +21,7 @@ from mktn.engine.evaluate import (
     EVALUATED,
     EvaluationConfig,
     check_same,
+    check_sizes,
     loader_config,
     variant_name,
 )
@@ -81,6 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
     data.check_dataset(config.dataset)
     data.check_splits(arguments.split)
     check_same(trained, config, data, arguments.run)
+    check_sizes(trained, data, arguments.run)
     device = choose_device(config.device)
     network.to(device)
     answers = Answers(network, data, arguments.split, device, config)

@@ -109,6 +109,7 @@ def run(arguments: argparse.Namespace) -> None:
     identity: dict[str, Any]
     if network is not None:
         check_same(trained, config, data, arguments.run)
+        check_sizes(trained, data, arguments.run)
         identity = {name: trained[name] for name in ("model", "seed")}
         identity["variant"] = variant_name(trained)
         identity["patches"] = trained["patches"]
@@ -222,16 +223,6 @@ def check_same(
                 expected=_cut(expected),
                 do="evaluate it on its own data, or train it again",
             )
-    sizes = data.sizes()
-    for name, found in sizes.items():
-        if found != trained["sizes"][name]:
-            raise UserError(
-                "the run was trained on other sizes",
-                where=f"{run}, sizes.{name}",
-                found=found,
-                expected=trained["sizes"][name],
-                do="evaluate it on its own data, or train it again",
-            )
     # A run that names no partition is from before there were others.
     trained = {"partition": "standard", **trained}
     for name in ("source", "dataset", "partition"):
@@ -242,6 +233,19 @@ def check_same(
                 found=trained[name],
                 expected=getattr(config, name),
                 do="evaluate it on its own data",
+            )
+
+
+def check_sizes(trained: dict[str, Any], data: "PairData", run: str) -> None:
+    """Refuse a run of features or text of other sizes, whatever the stores say of themselves."""
+    for name, found in data.sizes().items():
+        if found != trained["sizes"][name]:
+            raise UserError(
+                "the run was trained on other sizes",
+                where=f"{run}, sizes.{name}",
+                found=found,
+                expected=trained["sizes"][name],
+                do="evaluate it on its own data, or train it again",
             )
 
 

@@ -16,7 +16,7 @@ def read_pairs_file(path: str | Path, columns: list[str] | None = None) -> pl.Da
 
 def read_rejected(path: str | Path) -> pl.DataFrame:
     """The pairs that a step rejected. Raises UserError as `read_table_of` does."""
-    return read_table_of(REJECTED, path, needed=["split", "pair_id", "reason"])
+    return read_table_of(REJECTED, path, needed=["split"])
 
 
 def read_table_of(
@@ -41,6 +41,24 @@ def read_table_of(
     check_columns(frame, needed or (), path, do)
     check_table(frame, step, path, do)
     return frame
+
+
+def read_relations(path: str | Path, pair_ids: pl.Series) -> pl.DataFrame:
+    """pair_a, pair_b, kind and weight of the relations of these pairs.
+
+    Raises UserError as `read_table_of` does, and where a pair is not among `pair_ids`.
+    """
+    relations = read_table_of("relate", path, ["pair_a", "pair_b", "kind", "weight"])
+    for name in ("pair_a", "pair_b"):
+        foreign = relations.filter(~pl.col(name).is_in(pair_ids.implode()))
+        if foreign.height:
+            raise UserError(
+                "relations of other pairs",
+                where=path,
+                found=f"{foreign.height} rows, the first of {foreign[name][0]}",
+                do="run `mktn relate` again",
+            )
+    return relations
 
 
 def read_videos(path: str | Path) -> list[tuple[str, float]]:

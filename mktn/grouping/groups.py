@@ -10,9 +10,9 @@ import polars as pl
 
 from mktn.config import fill, read_settings
 from mktn.errors import UserError
-from mktn.features.pairs_file import read_rejected, read_table_of
+from mktn.features.pairs_file import read_rejected, read_relations, read_table_of
 from mktn.features.store import ResampledStore
-from mktn.grouping.relations import read_relations
+from mktn.features.table_checks import check_columns
 from mktn.parquet import write_parquet
 from mktn.seeds import named_rng
 
@@ -170,6 +170,7 @@ def run(arguments: argparse.Namespace) -> None:
     relations = read_relations(arguments.relations, everything["pair_id"])
     groups = group(pairs, relations, settings)
     before = read_rejected(arguments.rejected_pairs)
+    check_columns(rejected, before.columns, arguments.pairs, "run `mktn pairs` again")
     both = pl.concat([before, rejected.select(before.columns)])
     for frame, path in ((groups, arguments.groups), (both, arguments.rejected)):
         write_parquet(frame, path)

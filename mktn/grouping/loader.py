@@ -15,12 +15,11 @@ import torch
 from mktn.datasets import PARTITIONS
 from mktn.datasets.sentences import normalised
 from mktn.errors import UserError
-from mktn.features.pairs_file import read_pairs_file, read_table_of
+from mktn.features.pairs_file import read_pairs_file, read_relations, read_table_of
 from mktn.features.reader import FeatureReader
 from mktn.features.store import ResampledStore
 from mktn.features.text_store import TextStore
 from mktn.grouping.batch import PairBatch
-from mktn.grouping.relations import read_relations
 from mktn.seeds import named_rng
 
 OrderMode = Literal["annotation", "shuffled", "none"]

@@ -14,8 +14,7 @@ import torch
 
 from mktn.config import fill, read_settings
 from mktn.datasets.sentences import content_words, normalised
-from mktn.errors import UserError
-from mktn.features.pairs_file import read_pairs_file, read_table_of
+from mktn.features.pairs_file import read_pairs_file
 from mktn.features.text_store import TextStore
 from mktn.parquet import write_parquet
 
@@ -152,24 +151,6 @@ def _nearest(
     weight = best.div(max(n, 1), rounding_mode="floor")
     a, k = torch.nonzero(weight > 0, as_tuple=True)
     return a.numpy(), neighbours[a, k].numpy(), weight[a, k].numpy() / SCALE
-
-
-def read_relations(path: str | Path, pair_ids: pl.Series) -> pl.DataFrame:
-    """The relations of these pairs, columns of SCHEMA.
-
-    Raises UserError where they cannot be read or name a pair that is not among `pair_ids`.
-    """
-    relations = read_table_of("relate", path, list(SCHEMA))
-    for name in ("pair_a", "pair_b"):
-        foreign = relations.filter(~pl.col(name).is_in(pair_ids.implode()))
-        if foreign.height:
-            raise UserError(
-                "relations of other pairs",
-                where=path,
-                found=f"{foreign.height} rows, the first of {foreign[name][0]}",
-                do="run `mktn relate` again",
-            )
-    return relations
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
