@@ -20,10 +20,10 @@ $(READY): envs/requirements.lock envs/uv.lock pyproject.toml
 	touch $@
 
 table3: $(READY) ## results/table3.csv and .md, from nothing
-	. $(BIN)/activate && snakemake --cores $(CORES) --show-failed-logs results/table3.csv
+	. $(BIN)/activate && snakemake --cores $(CORES) results/table3.csv
 
 tables: $(READY) ## Tables 3 to 7 and results/tables.md, all on one page
-	. $(BIN)/activate && snakemake --cores $(CORES) --show-failed-logs results/tables.md
+	. $(BIN)/activate && snakemake --cores $(CORES) results/tables.md
 
 bench: $(READY) ## results/bench/*.csv: speed and memory, each against a baseline in the same run
 	$(BIN)/mktn bench multipair --out results/bench/multipair.csv

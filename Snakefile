@@ -15,6 +15,7 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/failures.smk"
 include: "rules/files.smk"
 include: "rules/runs.smk"
 include: "rules/sources.smk"
@@ -36,3 +37,7 @@ rule all:
 
 onsuccess:
     print_rejected()
+
+
+onerror:
+    print_failed_jobs()

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from mktn.checksums import unverified
 from mktn.errors import UserError
+from mktn.job_log import run_logged, split_log
 from mktn.process import end_with_snakemake, flush_or_drop, sigterm_raises
 from mktn.system_errors import refused
 
@@ -36,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("mktn.engine.train", "train one variant"),
     "evaluate": ("mktn.engine.evaluate", "predictions and metrics of a trained run or a baseline"),
     "rescore": ("mktn.engine.rescore", "predictions against several annotators, and these"),
+    "status": ("mktn.report.status", "runs done, running and failed, with their best scores"),
     "diagnose": ("mktn.engine.diagnose", "order, single queries, seen sentences, retrieval"),
     "diagnostics": ("mktn.report.diagnostics", "diagnoses of all runs as csv and Markdown"),
     "bench": ("mktn.engine.bench", "speed and memory, measured against a baseline in one run"),
@@ -59,9 +61,25 @@ def main(argv: list[str] | None = None) -> int:
 
     What the machine refuses (a full disk, permissions, memory) is one line and 2 as well.
     """
-    argv = sys.argv[1:] if argv is None else argv
+    log, argv = split_log(sys.argv[1:] if argv is None else argv)
+    if log is None:
+        return run_command(argv)
+    command = argv[0] if argv[:1] and argv[0] in COMMANDS else "--log"
+    try:
+        return run_logged(log, command, lambda: run_command(argv))
+    except UserError as error:
+        print(f"mktn {command}: {error}", file=sys.stderr)
+        return 2
+
+
+def run_command(argv: list[str]) -> int:
+    """`main` without a log."""
     end_with_snakemake()
     parser = OneLineParser(prog="mktn", description=__doc__)
+    # Taken off before, as it must catch everything that is said; here for the help.
+    parser.add_argument(
+        "--log", metavar="FILE", help="all output into a file; on failure its end and its path"
+    )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module_name, help_line) in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=help_line, description=help_line)

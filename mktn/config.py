@@ -107,15 +107,16 @@ def with_numbers(value: Any) -> Any:
 
 def for_dataset(config: Mapping[str, Any], dataset: str) -> dict[str, Any]:
     """The configuration with `per_dataset.{dataset}` laid over it, key by key."""
-    return _overlay(config, config.get("per_dataset", {}).get(dataset, {}))
+    return overlay(config, config.get("per_dataset", {}).get(dataset, {}))
 
 
-def _overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `over` laid over it, key by key."""
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
         if isinstance(below, Mapping) and isinstance(value, Mapping):
-            value = _overlay(below, value)
+            value = overlay(below, value)
         merged[key] = value
     return merged
 

@@ -126,6 +126,7 @@ STEP_CODE = {
         *(f"engine/{name}.py" for name in ("train", "fit", "finite", "resume", "interrupts")),
         *(f"engine/{name}.py" for name in ("run_config", "run_identity", "run_lock", "metrics")),
         *(f"engine/{name}.py" for name in ("criterion", "gradients", "predict", "decode")),
+        *(f"engine/{name}.py" for name in ("meter", "log_columns", "run_state", "event_files")),
     ],
     "evaluate": [
         *LOADING,

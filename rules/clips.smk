@@ -31,9 +31,9 @@ if SOURCE == "synthetic":
             ),
             code=code("pretrain"),
         shell:
-            "mktn pretrain --actions {input.actions} --videos {input.videos}"
+            "mktn --log {log} pretrain --actions {input.actions} --videos {input.videos}"
             " --backbone {wildcards.backbone} --weights {output.weights}"
-            " --settings {params.settings:q} > {log} 2>&1"
+            " --settings {params.settings:q}"
 
 
 if SOURCE in ("synthetic", "published"):
@@ -69,10 +69,10 @@ if SOURCE in ("synthetic", "published"):
             ),
             code=code("extract_video"),
         shell:
-            "mktn extract-video --videos {input.videos} --pairs {input.pairs}"
+            "mktn --log {log} extract-video --videos {input.videos} --pairs {input.pairs}"
             " --backbone {wildcards.backbone} --weights {input.weights} --out {output.part}"
             " --part {wildcards.part} --parts {params.parts}"
-            " --settings {params.settings:q} > {log} 2>&1"
+            " --settings {params.settings:q}"
 
     rule import_features:
         input:
@@ -106,6 +106,6 @@ if SOURCE in ("synthetic", "published"):
             fps_table=fps_table,
             code=code("import_features"),
         shell:
-            "mktn import-features --from {input.file} {params.fps_table} --pairs {input.pairs}"
+            "mktn --log {log} import-features --from {input.file} {params.fps_table} --pairs {input.pairs}"
             " --out {output.part} --part {wildcards.part} --parts {params.parts}"
-            " --settings {params.settings:q} > {log} 2>&1"
+            " --settings {params.settings:q}"

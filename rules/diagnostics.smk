@@ -26,9 +26,9 @@ rule diagnose:
         ),
         code=code("diagnose"),
     shell:
-        "mktn diagnose --run {params.run} --pairs {input.pairs} --groups {input.groups}"
+        "mktn --log {log} diagnose --run {params.run} --pairs {input.pairs} --groups {input.groups}"
         " --features {input.features} --text {input.text} --out {output.diagnoses}"
-        " --settings {params.settings:q} > {log} 2>&1"
+        " --settings {params.settings:q}"
 
 
 rule diagnostics:
@@ -59,6 +59,6 @@ rule diagnostics:
         seed=config["seed"],
         code=code("diagnostics"),
     shell:
-        "mktn diagnostics --metrics {input.metrics} --predictions {input.predictions}"
+        "mktn --log {log} diagnostics --metrics {input.metrics} --predictions {input.predictions}"
         " --pairs {input.pairs} --diagnoses {input.diagnoses} --seed {params.seed}"
-        " --csv {output.csv} --markdown {output.markdown} > {log} 2>&1"
+        " --csv {output.csv} --markdown {output.markdown}"

@@ -27,10 +27,10 @@ rule evaluate:
         settings=settings(evaluation_settings),
         code=code("evaluate"),
     shell:
-        "mktn evaluate --run {params.run} --split {params.split} --pairs {input.pairs}"
+        "mktn --log {log} evaluate --run {params.run} --split {params.split} --pairs {input.pairs}"
         " --rejected {input.rejected} --groups {input.groups} --features {input.features}"
         " --text {input.text} --predictions {output.predictions} --metrics {output.metrics}"
-        " --settings {params.settings:q} > {log} 2>&1"
+        " --settings {params.settings:q}"
 
 
 rule evaluate_baseline:
@@ -58,7 +58,7 @@ rule evaluate_baseline:
         settings=settings(evaluation_settings),
         code=code("evaluate_baseline"),
     shell:
-        "mktn evaluate --baseline {wildcards.baseline} --split {params.split}"
+        "mktn --log {log} evaluate --baseline {wildcards.baseline} --split {params.split}"
         " --pairs {input.pairs} --rejected {input.rejected} --groups {input.groups} --features {input.features}"
         " --text {input.text} --predictions {output.predictions} --metrics {output.metrics}"
-        " --settings {params.settings:q} > {log} 2>&1"
+        " --settings {params.settings:q}"

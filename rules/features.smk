@@ -35,9 +35,9 @@ if SOURCE == "simulated":
             ),
             code=code("simulate"),
         shell:
-            "mktn simulate --dataset {wildcards.dataset} --annotations {input.annotations}"
+            "mktn --log {log} simulate --dataset {wildcards.dataset} --annotations {input.annotations}"
             " --pairs {input.pairs} --out {output.store}"
-            " --settings {params.settings:q} > {log} 2>&1"
+            " --settings {params.settings:q}"
 
 else:
 
@@ -72,9 +72,9 @@ else:
             ),
             code=code("resample"),
         shell:
-            "mktn resample --features {params.folder} --pairs {input.pairs}"
+            "mktn --log {log} resample --features {params.folder} --pairs {input.pairs}"
             " --frames {wildcards.frames} --out {output.store}"
-            " --settings {params.settings:q} > {log} 2>&1"
+            " --settings {params.settings:q}"
 
 
 rule extract_text:
@@ -107,7 +107,7 @@ rule extract_text:
         settings=settings(lambda w: {**seeded(), **threaded(), **of(w.dataset, "text")}),
         code=code("extract_text"),
     shell:
-        "mktn extract-text --pairs {input.pairs} --word-vectors {params.word_vectors:q}"
+        "mktn --log {log} extract-text --pairs {input.pairs} --word-vectors {params.word_vectors:q}"
         " {params.published} --cache {params.cache}"
         " --models {output.models} --out {output.store}"
-        " --settings {params.settings:q} > {log} 2>&1"
+        " --settings {params.settings:q}"

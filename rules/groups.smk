@@ -19,8 +19,8 @@ rule relate:
         settings=settings(lambda w: {**threaded(), **of(w.dataset, "relations")}),
         code=code("relate"),
     shell:
-        "mktn relate --pairs {input.pairs} --text {input.text} --out {output.relations}"
-        " --settings {params.settings:q} > {log} 2>&1"
+        "mktn --log {log} relate --pairs {input.pairs} --text {input.text} --out {output.relations}"
+        " --settings {params.settings:q}"
 
 
 rule group:
@@ -46,7 +46,7 @@ rule group:
         settings=settings(lambda w: {**seeded(), **of(w.dataset, "groups")}),
         code=code("group"),
     shell:
-        "mktn group --pairs {input.pairs} --relations {input.relations}"
+        "mktn --log {log} group --pairs {input.pairs} --relations {input.relations}"
         " --rejected-pairs {input.rejected} --features {input.features}"
         " --groups {output.groups} --rejected {output.rejected}"
-        " --settings {params.settings:q} > {log} 2>&1"
+        " --settings {params.settings:q}"

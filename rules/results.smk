@@ -25,10 +25,10 @@ rule table:
         seed=config["seed"],
         code=code("table"),
     shell:
-        "mktn tables --metrics {input.metrics} --predictions {input.predictions}"
+        "mktn --log {log} tables --metrics {input.metrics} --predictions {input.predictions}"
         " --pairs {input.pairs} --reported {input.reported} --table {wildcards.table}"
         " --variants {params.variants} --seed {params.seed} --csv {output.csv}"
-        " --markdown {output.markdown} > {log} 2>&1"
+        " --markdown {output.markdown}"
 
 
 rule tables_page:
@@ -49,4 +49,4 @@ rule tables_page:
     params:
         code=code("tables_page"),
     shell:
-        "mktn page --tables {input.tables} --out {output.page} > {log} 2>&1"
+        "mktn --log {log} page --tables {input.tables} --out {output.page}"

@@ -32,6 +32,12 @@ def training_settings(variant):
     return given
 
 
+def event_files(model):
+    """The option for TensorBoard's event files beside the model, where they are asked for."""
+    folder = f"{os.path.dirname(model)}/tensorboard"
+    return f"--tensorboard {folder}" if config["tensorboard"] else ""
+
+
 def evaluation_settings(wildcards):
     """What `mktn evaluate` is told: the protocol."""
     return {

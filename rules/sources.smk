@@ -20,9 +20,9 @@ if SOURCE == "synthetic":
             settings=settings(lambda w: {**seeded(), **of(w.dataset, "synthetic")}),
             code=code("synthesize"),
         shell:
-            "mktn synthesize --dataset {wildcards.dataset} --annotations {output.annotations}"
+            "mktn --log {log} synthesize --dataset {wildcards.dataset} --annotations {output.annotations}"
             " --videos {output.videos} --actions {output.actions}"
-            " --settings {params.settings:q} > {log} 2>&1"
+            " --settings {params.settings:q}"
 
 else:
 
@@ -56,9 +56,8 @@ else:
             mirror=lambda w, input: MIRROR,
             place=lambda w, input: BY_HAND,
         shell:
-            "mktn download --dataset {wildcards.dataset} --registry {input.registry}"
+            "mktn --log {log} download --dataset {wildcards.dataset} --registry {input.registry}"
             " --roles {params.roles} {params.mirror} --place {params.place} --out {output.annotations}"
-            " > {log} 2>&1"
 
     rule download_file:
         input:
@@ -84,8 +83,8 @@ else:
             # come from: Snakemake does not compare params made from input.
             place=lambda w, input: BY_HAND,
         shell:
-            "mktn download --only {wildcards.name} --registry {input.registry}"
-            " --place {params.place} --out {params.out} --lock {params.lock} > {log} 2>&1"
+            "mktn --log {log} download --only {wildcards.name} --registry {input.registry}"
+            " --place {params.place} --out {params.out} --lock {params.lock}"
 
 
 rule pairs:
@@ -108,6 +107,6 @@ rule pairs:
         settings=settings(lambda w: of(w.dataset, "pairs")),
         code=code("pairs"),
     shell:
-        "mktn pairs --dataset {wildcards.dataset} --annotations {input.annotations}"
+        "mktn --log {log} pairs --dataset {wildcards.dataset} --annotations {input.annotations}"
         " --pairs {output.pairs} --rejected {output.rejected}"
-        " --settings {params.settings:q} > {log} 2>&1"
+        " --settings {params.settings:q}"

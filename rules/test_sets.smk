@@ -57,9 +57,8 @@ rule download_reannotations:
         mirror=lambda w, input: MIRROR,
         place=lambda w, input: BY_HAND,
     shell:
-        "mktn download --dataset {wildcards.dataset} --registry {input.registry}"
+        "mktn --log {log} download --dataset {wildcards.dataset} --registry {input.registry}"
         " --roles annotators {params.mirror} --place {params.place} --out {output.reannotations}"
-        " > {log} 2>&1"
 
 
 rule reannotations:
@@ -82,9 +81,9 @@ rule reannotations:
     params:
         code=code("reannotations"),
     shell:
-        "mktn reannotations --dataset {wildcards.dataset} --annotations {input.annotations}"
+        "mktn --log {log} reannotations --dataset {wildcards.dataset} --annotations {input.annotations}"
         " --reannotations {input.reannotations} --out {output.spans}"
-        " --rejected {output.rejected} > {log} 2>&1"
+        " --rejected {output.rejected}"
 
 
 rule rescore:
@@ -111,11 +110,11 @@ rule rescore:
         settings=settings(lambda w: seeded()),
         code=code("rescore"),
     shell:
-        "mktn rescore {params.what} {input.predictions} --metrics {input.metrics}"
+        "mktn --log {log} rescore {params.what} {input.predictions} --metrics {input.metrics}"
         " --pairs {input.pairs} --groups {input.groups} --reannotations {input.spans}"
         " --human {output.human} --human-with-original {output.human_with_original}"
         " --human-original-only {output.human_original_only}"
-        " --settings {params.settings:q} > {log} 2>&1"
+        " --settings {params.settings:q}"
 
 
 # The protocol is that of a baseline; an annotator's predictions are the moments themselves.
@@ -157,5 +156,5 @@ rule test_sets:
     params:
         code=code("test_sets"),
     shell:
-        "mktn test-sets --metrics {input.metrics} --csv {output.csv}"
-        " --markdown {output.markdown} > {log} 2>&1"
+        "mktn --log {log} test-sets --metrics {input.metrics} --csv {output.csv}"
+        " --markdown {output.markdown}"

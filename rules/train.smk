@@ -31,8 +31,10 @@ for variant in (*VARIANTS, *BLIND):
             code=code("train"),
             # It changes no result: Snakemake does not compare params made from input.
             checkpoint_minutes=lambda w, input: config["checkpoint_minutes"],
+            tensorboard=lambda w, input, output: event_files(output.model),
         shell:
-            "mktn train --pairs {input.pairs} --groups {input.groups}"
+            "mktn --log {log} train --pairs {input.pairs} --groups {input.groups}"
             " --relations {input.relations} --features {input.features} --text {input.text}"
             " --run {params.run} --checkpoint-minutes {params.checkpoint_minutes}"
-            " --settings {params.settings:q} > {log} 2>&1"
+            " {params.tensorboard}"
+            " --settings {params.settings:q}"

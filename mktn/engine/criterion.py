@@ -99,6 +99,15 @@ class Criterion(torch.nn.Module):
         terms["total"] = total
         return terms
 
+    def threshold(self, progress: float) -> float | None:
+        """phi of Eq. 2 at this share of the training; None where there is no AVM."""
+        if not self.variant.avm:
+            return None
+        config = self.config
+        return losses.adaptive_threshold(
+            progress, config.phi_initial, config.phi_final, self.schedule
+        )
+
     def constants(self) -> dict[str, float]:
         """q and lambda of RINCE as they are now: learned, or as configured."""
         with torch.no_grad():

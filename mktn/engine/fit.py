@@ -14,8 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from mktn.engine.criterion import Criterion
+from mktn.engine.event_files import EventFiles
 from mktn.engine.finite import check_finite
 from mktn.engine.gradients import encoder_gradients, warn_of_swamping
+from mktn.engine.meter import EpochMeter
 from mktn.engine.metrics import temporal_iou
 from mktn.engine.predict import autocast, choose_device, predict
 from mktn.engine.run_config import RunConfig
@@ -39,6 +41,7 @@ class Progress:
     elapsed_s: float = 0.0  # of the epoch
     terms: list[str] = dataclasses.field(default_factory=list)
     norms: dict[str, float] = dataclasses.field(default_factory=dict)  # of the epoch
+    meter: dict[str, Any] | None = None  # what EpochMeter has of the epoch
     log: list[dict[str, Any]] = dataclasses.field(default_factory=list)  # a row an epoch
 
 
@@ -79,6 +82,8 @@ class Training:
         )
         self.progress = Progress()
         self.rows: list[Tensor] = []  # (terms,) a step of the epoch
+        self.meter = EpochMeter(self.device, settings.clip)
+        self.events: EventFiles | None = None
         self.best_state = copy.deepcopy(network.state_dict())
         self._started = time.perf_counter()
 
@@ -104,6 +109,7 @@ class Training:
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """All that the next steps depend on: tensors by name, and the rest as JSON has it."""
         self.progress.elapsed_s = time.perf_counter() - self._started
+        self.progress.meter = self.meter.state()
         optimizer = self.optimizer.state_dict()
         tensors = {f"rng/{name}": state for name, state in self._rng_states().items()}
         for part, values in (
@@ -138,6 +144,8 @@ class Training:
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.scheduler.load_state_dict(dict(values["scheduler"]))
         self.progress = Progress(**values["progress"])
+        if self.progress.meter:
+            self.meter.restore(self.progress.meter)
         self.rows = [row.to(self.device) for row in tensors["rows"]] if "rows" in tensors else []
         torch.set_rng_state(parts["rng"]["cpu"])
         if self.device.type == "cuda":
@@ -164,8 +172,9 @@ class Training:
         bar = tqdm(
             packed[at.position :], name, len(packed), False, initial=at.position, disable=None
         )
-        for pairs in bar:
-            self._step(self.data.batch(pairs, related=True, seed=self.config.seed))
+        read = (self.data.batch(pairs, related=True, seed=self.config.seed) for pairs in bar)
+        for batch in self.meter.batches(read):
+            self._step(batch)
             between()
         means = torch.stack(self.rows).mean(dim=0).tolist()
         row: dict[str, Any] = {"epoch": at.epoch, **dict(zip(at.terms, means, strict=True))}
@@ -173,12 +182,17 @@ class Training:
         row["learning_rate"] = self.scheduler.get_last_lr()[0]
         row["val_mIoU"] = None
         if at.epoch + 1 == settings.epochs or (at.epoch + 1) % settings.validate_every == 0:
-            row |= validate(self.network, self.data, self.device, between)
+            with self.meter.validating():
+                row |= validate(self.network, self.data, self.device, between)
             if row["val_mIoU"] > at.best:
                 at.best, at.best_epoch = row["val_mIoU"], at.epoch
                 self.best_state = copy.deepcopy(self.network.state_dict())
+        row |= self.meter.row()
         row["seconds"] = time.perf_counter() - self._started
+        self.meter = EpochMeter(self.device, settings.clip)
         at.log.append(row)
+        if self.events:
+            self.events.epoch(at.step - 1, row)
         _report(row)
         at.epoch, at.position, at.elapsed_s, self.rows = at.epoch + 1, 0, 0.0, []
 
@@ -188,7 +202,8 @@ class Training:
         batch = batch.to(self.device)
         with autocast(self.device):
             outputs = self.network(batch)
-        terms = self.criterion(outputs, batch, at.step / max(self.steps - 1, 1))
+        progress = at.step / max(self.steps - 1, 1)
+        terms = self.criterion(outputs, batch, progress)
         self.optimizer.zero_grad(set_to_none=True)
         if not self.rows:
             at.terms, at.norms = list(terms), {}
@@ -205,6 +220,12 @@ class Training:
         self.optimizer.step()
         self.scheduler.step()
         self.rows.append(torch.stack([value.detach() for value in terms.values()]))
+        phi = self.criterion.threshold(progress)
+        self.meter.step(batch, norm, terms.get("negative_share"), phi)
+        if self.events:
+            shown: dict[str, Tensor | float] = {**terms, "gradient_norm": norm}
+            shown |= {"learning_rate": self.scheduler.get_last_lr()[0]}
+            self.events.step(at.step, shown if phi is None else {**shown, "threshold": phi})
         at.step, at.position = at.step + 1, at.position + 1
 
     def _named_parameters(self) -> dict[str, nn.Parameter]:

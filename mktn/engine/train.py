@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +11,15 @@ import torch
 from mktn.config import fill, read_settings
 from mktn.engine.checkpoint import save
 from mktn.engine.criterion import Criterion
+from mktn.engine.event_files import EventFiles
 from mktn.engine.fit import Training
 from mktn.engine.interrupts import Interrupts, Stopped
+from mktn.engine.log_columns import COLUMNS
 from mktn.engine.resume import Checkpointer
 from mktn.engine.run_config import DATA_SIZES, NOT_FINITE, RunConfig
 from mktn.engine.run_identity import run_identity
 from mktn.engine.run_lock import one_writer
+from mktn.engine.run_state import StateFile
 from mktn.errors import UserError
 from mktn.models import VARIANTS, ModelConfig, build
 from mktn.seeds import named_seed
@@ -39,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=10.0,
         help="between checkpoints of the unfinished run; 0: after each step",
+    )
+    parser.add_argument(
+        "--tensorboard", type=Path, metavar="DIR", help="event files of TensorBoard go there too"
     )
     parser.add_argument(
         "--settings", required=True, help="JSON, or a YAML or JSON file: RunConfig"
@@ -85,14 +90,32 @@ def run(arguments: argparse.Namespace) -> None:
     with one_writer(folder), Interrupts() as asked:
         checkpointer = Checkpointer(folder, identity, arguments.checkpoint_minutes, asked)
         checkpointer.restore(training)
-        try:
-            training.fit(lambda: checkpointer.between(training))
-        except Stopped as stopped:
-            print(stopped, file=sys.stderr, flush=True)
-            sys.exit(stopped.status)
-        _write(training, sizes, folder)
-        (folder / NOT_FINITE).unlink(missing_ok=True)
-        checkpointer.remove()
+        if arguments.tensorboard:
+            training.events = EventFiles(arguments.tensorboard, config, training.progress.step)
+        with StateFile(folder, config.train.epochs) as state:
+            _fit(training, state, checkpointer)
+            _write(training, sizes, folder)
+            (folder / NOT_FINITE).unlink(missing_ok=True)
+            checkpointer.remove()
+
+
+def _fit(training: Training, state: StateFile, checkpointer: Checkpointer) -> None:
+    at = training.progress
+    of_epoch = training.config.train.epochs / training.steps
+
+    def between() -> None:
+        state.follow(at.log, min(1.0, at.position * of_epoch))
+        checkpointer.between(training)
+
+    try:
+        training.fit(between)
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr, flush=True)
+        sys.exit(stopped.status)
+    finally:
+        if training.events:
+            training.events.close()
+    state.follow(at.log, 0.0)
 
 
 def _write(training: Training, sizes: ModelConfig, folder: Path) -> None:
@@ -140,12 +163,12 @@ def model_config(data: "PairData", sizes: dict[str, Any]) -> ModelConfig:
 
 def _write_log(log: list[dict[str, Any]], path: Path) -> None:
     import polars as pl
+    from polars import selectors as cs
 
     from mktn.parquet import write_parquet
 
-    names = dict.fromkeys(name for row in log for name in row)
-    frame = pl.DataFrame({name: [row.get(name) for row in log] for name in names}, strict=False)
-    for name in frame.columns:
-        if any(isinstance(v, float) and math.isnan(v) for v in frame[name].to_list()):
-            frame = frame.with_columns(pl.col(name).fill_nan(None))
+    # Each column in each run, so that the logs of all variants are one table.
+    kinds = {name: pl.Int64 if c.kind is int else pl.Float64 for name, c in COLUMNS.items()}
+    values = {name: [row.get(name) for row in log] for name in kinds}
+    frame = pl.DataFrame(values, schema=kinds).with_columns(cs.float().fill_nan(None))
     write_parquet(frame, path)

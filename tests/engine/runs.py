@@ -6,13 +6,12 @@ from typing import Any
 
 import polars as pl
 
+from mktn.engine.log_columns import COLUMNS
+
 NAMES = ("pairs.parquet", "groups.parquet", "relations.parquet", "t.zarr", "text.zarr")
 OPTIONS = ("pairs", "groups", "relations", "features", "text")
 # Columns of log.parquet that are of one process and machine.
-MEASURED = (
-    *("seconds", "train_s", "validation_s", "queries_per_s", "videos_per_s", "data_wait_share"),
-    *("host_memory_gb", "host_memory_peak_gb", "gpu_memory_peak_gb", "gpu_reserved_peak_gb"),
-)
+MEASURED = [name for name, column in COLUMNS.items() if not column.repeats]
 CHECKPOINT = "resume.safetensors"
 
 
@@ -39,7 +38,7 @@ def command(dataset: Path, run: Path, given: dict[str, Any], minutes: float = 60
 def whole(run: Path) -> dict[str, Any]:
     """What a finished run holds, times and memory left out; nothing else may be there."""
     assert names(run) == {"model.safetensors", "config.json", "log.parquet"}
-    log = pl.read_parquet(run / "log.parquet").drop(MEASURED, strict=False)
+    log = pl.read_parquet(run / "log.parquet").drop(MEASURED)
     held = {name: (run / name).read_bytes() for name in ("model.safetensors", "config.json")}
     return held | {"log": log.to_dict(as_series=False)}
 

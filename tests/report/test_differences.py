@@ -173,11 +173,11 @@ def edit(path: Path, change: Any) -> None:
         (lambda f: f.with_columns(nms=0.4), "no predictions for an NMS threshold, found 0.4"),
         (
             lambda f: pl.concat([f, f[:1]]),
-            "pair_id and nms and rank stand twice, found 'test/v0#0'",
+            "rank stand twice, found 'test/v0#0'",
         ),
         (
             lambda f: f.with_columns(rank=pl.col("rank") - 1),
-            "rank, row 0: value refused, found 0, expected 1 to",
+            "rank, row 0: value refused, found 0",
         ),
         (
             lambda f: f[:1].with_columns(pair_id=pl.lit("train/t#0")),

@@ -93,8 +93,9 @@ def test_a_changed_setting_reruns_what_it_touches(finished, change, expected) ->
     assert jobs(run.stdout) == expected
 
 
-def test_how_often_a_training_is_saved_reruns_nothing(finished: Path) -> None:
-    run = snakemake(finished, "-n", "results/table3.csv", "--config", "checkpoint_minutes=0.5")
+def test_what_changes_no_result_reruns_nothing(finished: Path) -> None:
+    given = ("checkpoint_minutes=0.5", "tensorboard=true")
+    run = snakemake(finished, "-n", "results/table3.csv", "--config", *given)
     assert run.returncode == 0
     assert "Nothing to be done" in run.stdout
 
