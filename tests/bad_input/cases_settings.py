@@ -19,7 +19,10 @@ from tests.bad_input.world import (
     TRAIN,
 )
 
-WITHOUT_SETTINGS = ("reannotations", "features", "diagnostics", "tables", "test-sets", "page")
+WITHOUT_SETTINGS = (
+    *("reannotations", "features", "diagnostics", "tables", "test-sets", "page"),
+    *("verify", "status"),
+)
 
 
 def train(**changes: Any) -> dict[str, Any]:
@@ -109,7 +112,7 @@ def _cases() -> Iterator[Case]:
         Case("an IoU of 50", "evaluate", r"ious", settings=score(ious=[0.3, 50.0])),
         Case("no IoU", "evaluate", r"table_iou 0\.3 is not", settings=score(ious=[])),
         Case("an IoU twice", "evaluate", r"ious", settings=score(ious=[0.3, 0.3])),
-        Case("rank 0", "evaluate", r"ns: value refused", settings=score(ns=[0])),
+        Case("rank 0 asked for", "evaluate", r"ns: value refused", settings=score(ns=[0])),
         Case("ranks without end", "evaluate", r"ns: value refused", settings=score(ns=[10**9])),
         Case("bootstraps without end", "evaluate", r"bootstraps",
              settings=score(bootstraps=10**12)),
