@@ -4,7 +4,7 @@ CORES ?= $(shell nproc)
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup table3 tables test bench lint format lock clean
+.PHONY: help setup table3 tables test test-faults test-slurm bench lint format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -20,10 +20,10 @@ $(READY): envs/requirements.lock envs/uv.lock pyproject.toml
 	touch $@
 
 table3: $(READY) ## results/table3.csv and .md, from nothing
-	. $(BIN)/activate && snakemake --cores $(CORES) results/table3.csv
+	. $(BIN)/activate && snakemake --cores $(CORES) --workflow-profile workflow/profiles/local results/table3.csv
 
 tables: $(READY) ## Tables 3 to 7 and results/tables.md, all on one page
-	. $(BIN)/activate && snakemake --cores $(CORES) results/tables.md
+	. $(BIN)/activate && snakemake --cores $(CORES) --workflow-profile workflow/profiles/local results/tables.md
 
 bench: $(READY) ## results/bench/*.csv: speed and memory, each against a baseline in the same run
 	$(BIN)/mktn bench multipair --out results/bench/multipair.csv
@@ -33,9 +33,19 @@ bench: $(READY) ## results/bench/*.csv: speed and memory, each against a baselin
 	$(BIN)/mktn bench words --out results/bench/words.csv
 	$(BIN)/mktn bench import --out results/bench/import.csv
 	$(BIN)/mktn bench extraction --out results/bench/extraction.csv
+	$(BIN)/mktn bench cost --out results/bench/cost.csv
+	$(BIN)/mktn bench relations --out results/bench/relations.csv
+	$(BIN)/mktn bench parts --out results/bench/parts.csv
+	$(BIN)/mktn bench dag --out results/bench/dag.csv
 
 test: $(READY) ## the test suite
 	$(BIN)/python -m pytest
+
+test-faults: $(READY) ## kills, orphans and full disks, done to the tiny DAG; some minutes
+	$(BIN)/python -m pytest -m faults -s tests/faults
+
+test-slurm: $(READY) ## the pipeline on a real SLURM cluster, of this machine alone
+	tests/slurm/run $(BIN)/python
 
 lint: $(READY) ## ruff, snakefmt, mypy, snakemake --lint
 	$(BIN)/ruff check .
@@ -50,8 +60,8 @@ format: $(READY) ## rewrite the code in the house's format
 	$(BIN)/snakefmt Snakefile rules
 
 lock: $(READY) ## pin the newest versions of everything in pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra dev --generate-hashes \
-		--no-emit-index-url --custom-compile-command 'make lock' --output-file envs/requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra dev --extra slurm \
+		--generate-hashes --no-emit-index-url --custom-compile-command 'make lock' --output-file envs/requirements.lock pyproject.toml
 	echo uv | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --constraint envs/requirements.lock \
 		--no-emit-index-url --custom-compile-command 'make lock' --output-file envs/uv.lock -
 

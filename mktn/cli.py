@@ -1,14 +1,15 @@
 """The `mktn` command: one subcommand a step, each loaded only when it is called."""
 
 import argparse
-import contextlib
 import importlib
+import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 from mktn.checksums import unverified
 from mktn.errors import UserError
-from mktn.job_log import run_logged, split_log
+from mktn.job_log import run_logged, split_log, unsaid
 from mktn.process import end_with_snakemake, flush_or_drop, sigterm_raises
 from mktn.system_errors import refused
 
@@ -41,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "diagnose": ("mktn.engine.diagnose", "order, single queries, seen sentences, retrieval"),
     "diagnostics": ("mktn.report.diagnostics", "diagnoses of all runs as csv and Markdown"),
     "bench": ("mktn.engine.bench", "speed and memory, measured against a baseline in one run"),
+    "plan": ("mktn.report.plan", "jobs, bytes, hours and memory of a workload before it runs"),
     "tables": ("mktn.report.tables", "a results table from the runs' metrics and predictions"),
     "test-sets": ("mktn.report.test_sets", "scores of all test sets, as csv and Markdown"),
     "verify": ("mktn.report.verify", "checksums of stores, tables and runs; 2 where one differs"),
@@ -61,6 +63,7 @@ def main(argv: list[str] | None = None) -> int:
 
     What the machine refuses (a full disk, permissions, memory) is one line and 2 as well.
     """
+    end_with_snakemake()
     log, argv = split_log(sys.argv[1:] if argv is None else argv)
     if log is None:
         return run_command(argv)
@@ -74,7 +77,6 @@ def main(argv: list[str] | None = None) -> int:
 
 def run_command(argv: list[str]) -> int:
     """`main` without a log."""
-    end_with_snakemake()
     parser = OneLineParser(prog="mktn", description=__doc__)
     # Taken off before, as it must catch everything that is said; here for the help.
     parser.add_argument(
@@ -92,8 +94,8 @@ def run_command(argv: list[str]) -> int:
         with sigterm_raises():
             module.run(arguments)
         # Behind the work: an error is one line, and this is none.
-        if untold := unverified():
-            print(f"mktn {arguments.command}: {untold}", file=sys.stderr)
+        if line := unverified():
+            print(f"mktn {arguments.command}: {line}", file=sys.stderr)
         unwritten = flush_or_drop("stdout")
         if unwritten is not None:
             raise unwritten
@@ -104,17 +106,26 @@ def run_command(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return _say(arguments.command, "interrupted", 130)
     except Exception as error:
-        line = refused(error, "standard output or a file", arguments.command)
-        if line is None:
+        of_machine = refused(error, arguments.command, _paths(arguments))
+        if of_machine is None:
             raise
-        return _say(arguments.command, line, 2)
+        return _say(arguments.command, of_machine, 2)
     return 0
+
+
+def _paths(arguments: argparse.Namespace) -> list[Path]:
+    """What the command was given to read and write, as far as it looks like a path."""
+    values = (v if isinstance(v, list) else [v] for v in vars(arguments).values())
+    found = [value for given in values for value in given if isinstance(value, str | Path)]
+    return [Path(v) for v in found if os.sep in str(v) and len(str(v)) < 1000]
 
 
 def _say(command: str, line: object, status: int) -> int:
     """One line on stderr, as far as there is room for it where stderr goes."""
-    with contextlib.suppress(OSError):
+    try:
         print(f"mktn {command}: {line}", file=sys.stderr)
+    except OSError:
+        unsaid.append(f"mktn {command}: {line}\n")
     for stream in ("stdout", "stderr"):
         flush_or_drop(stream)
     return status

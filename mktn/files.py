@@ -10,12 +10,13 @@ import re
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from mktn.errors import UserError
 from mktn.process import is_alive
-from mktn.system_errors import refused
+from mktn.system_errors import disk_error
 
 
 @contextlib.contextmanager
@@ -27,22 +28,35 @@ def written_beside(target: str | Path) -> Iterator[Path]:
     the like raise UserError. Several processes may write one target: each a path of its own.
     """
     target = Path(target)
-    beside = _of_this_process(target, "part")
+    # A folder of its own: libraries put temporary files beside what they write.
+    folder = _of_this_process(target, "part")
+    beside = folder / target.name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_left(target.parent)
-        _remove(beside)
+        _remove(folder)
+        folder.mkdir()
+        _open.append(beside)
         yield beside
         _refuse_other_kind(beside, target)
         _put_in_place(beside, target)
+        _remove(folder)
     except BaseException as error:
-        told = refused(error, beside)
+        # Where one block writes several files, the one that was begun is meant.
+        meant = beside.exists() or _open == [beside]
+        told = disk_error(error, beside if meant else None, beside)
         with contextlib.suppress(OSError):
-            _remove(beside)
+            _remove(folder)
         if told is None:
             raise
         # The target is what the user knows.
-        raise UserError(str(told).replace(beside.name, target.name)) from error
+        raise UserError(str(told).replace(f"{folder.name}/", "")) from error
+    finally:
+        with contextlib.suppress(ValueError):
+            _open.remove(beside)
+
+
+_open: list[Path] = []  # what blocks of this process are writing
 
 
 def _put_in_place(beside: Path, target: Path) -> None:
@@ -143,29 +157,34 @@ def write_json(value: object, target: str | Path) -> None:
     write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", target)
 
 
-def lock(path: str | Path, wait: bool = True) -> int | None:
+def lock(path: str | Path, wait: bool = True, wait_s: float = 0.0) -> int | None:
     """Lock a folder or a file (made where it is missing) against other processes.
 
     Returns the descriptor that holds it, to be closed with `os.close`, or None where another
-    process holds it and `wait` is false. A killed process holds nothing. Where the file system
-    has no locks, one line on stderr says so and the descriptor holds nothing. Other OSErrors are
-    raised.
+    process holds it and `wait` is false, after `wait_s` seconds. A killed process holds nothing.
+    Where the file system has no locks, one line on stderr says so and the descriptor holds
+    nothing. Other OSErrors are raised.
     """
     path = Path(path)
     # NFS locks exclusively only what is open for writing, which a folder never is: EBADF.
     flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
     descriptor = os.open(path, flags, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError as error:
-        if error.errno in _NO_LOCKS:
-            _say_no_locks(path, error.strerror)
-            return descriptor
-        os.close(descriptor)
-        if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN):
-            raise
-        return None
-    return descriptor
+    until = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                _say_no_locks(path, error.strerror)
+                return descriptor
+            if error.errno in _HELD and time.monotonic() < until:
+                time.sleep(0.1)
+                continue
+            os.close(descriptor)
+            if error.errno not in _HELD:
+                raise
+            return None
+        return descriptor
 
 
 @contextlib.contextmanager
@@ -179,6 +198,7 @@ def locked(path: str | Path, wait: bool = True) -> Iterator[bool]:
             os.close(descriptor)
 
 
+_HELD = (errno.EWOULDBLOCK, errno.EAGAIN)
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF)
 
 

@@ -22,6 +22,8 @@ from mktn.errors import UserError
 SHOWN_LINES = 20
 TAIL_BYTES = 64 * 1024  # of a log, in which its last lines are looked for
 ENDING = re.compile(r"^mktn [a-z-]+: exit status (\d+) after [\d.]+ s, ")
+# What could not be written to the log: the disk that it is on may be the full one.
+unsaid: list[str] = []
 ENDED_BY = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -62,7 +64,7 @@ def run_logged(log: Path, command: str, work: Callable[[], int]) -> int:
         with contextlib.suppress(OSError):  # a full disk: the status still tells
             _flush()
         if status:
-            message = failure(log, command, status)
+            message = "".join(unsaid) + failure(log, command, status)
         with contextlib.suppress(OSError):
             now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
             seconds = time.monotonic() - started

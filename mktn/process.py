@@ -29,6 +29,14 @@ def end_with_snakemake() -> None:
         threading.Thread(target=_end_after, args=(int(pid),), daemon=True).start()
 
 
+def leaving_s() -> float:
+    """How long to wait for a lock whose holder may be on its way out, seconds.
+
+    Snakemake that was killed has left jobs that end, and the next one starts them again.
+    """
+    return GRACE_S + 10 if os.environ.get(ENDS_WITH) else 0.0
+
+
 def _end_after(pid: int) -> None:
     _wait_for_end(pid)
     os.kill(os.getpid(), signal.SIGTERM)
@@ -67,21 +75,22 @@ def is_alive(pid: int) -> bool:
 def sigterm_raises() -> Iterator[None]:
     """SIGTERM ends the block as an exception does, so that nothing half written is left.
 
-    A second one ends the process at once.
+    A second one ends the process at once. Where another handler stands, that is left to it.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         raise SystemExit(128 + number)
 
-    if threading.current_thread() is not threading.main_thread():
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
-    before = signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def flush_or_drop(stream: str) -> OSError | None:

@@ -5,9 +5,11 @@ ValueError of tensorstore, polars' ComputeError, a SafetensorError, torch's Runt
 """
 
 import errno
+import math
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from mktn.errors import UserError
@@ -30,6 +32,8 @@ _REFUSED = {
     errno.ELOOP: ("links that lead to each other", "remove them or give another path"),
     errno.EMFILE: ("too many open files", "raise the limit (ulimit -n)"),
 }
+FULL_BYTES = 16e6  # a disk with less may be the one that is full
+SOMEWHERE = "standard output or a file"
 _ROOM = (errno.ENOSPC, errno.EDQUOT)
 _NUMBER = re.compile(r"(?:os error |os_error_code=['\"]|errno[ =]+)(\d+)", re.IGNORECASE)
 _PATH = re.compile(r"""(?:at path|local file|file) ["']([^"']+)["']|\(os error \d+\): (\S+)$""")
@@ -50,28 +54,43 @@ _LOWER = {
 }
 
 
-def refused(error: BaseException, where: str | Path = "", command: str = "") -> UserError | None:
+def refused(
+    error: BaseException, command: str = "", paths: Iterable[str | Path] = ()
+) -> UserError | None:
     """The line for an error that the machine gave, None for any other.
 
-    where: what was being written, unless the error names a path itself; `command` chooses what to
-    lower when memory ran out.
+    `command` chooses what to lower when memory ran out; paths: what the command reads and writes,
+    for a full disk that the error does not name.
     """
-    number = error_number(error)
-    if number in _REFUSED:
-        what, do = _REFUSED[number]
-        path = _path_of(error) or where
-        return UserError(
-            what, where=path or "a file", do=do,
-            found=_free(path or ".") if number in _ROOM else "",
-            expected=_wanted(where) if number in _ROOM and where else "",
-        )  # fmt: skip
-    if isinstance(error, MemoryError) or number == errno.ENOMEM or _says_no_memory(error):
+    full = [path for path in paths if _free_bytes(path) < FULL_BYTES]
+    said = disk_error(error, min(full, key=_free_bytes, default=SOMEWHERE))
+    if said is None and _is_of_memory(error):
         lower = _LOWER.get(command, "the sizes in its settings")
-        return UserError(
+        said = UserError(
             "there is not enough memory", found=_first_line(error),
             do=f"lower {lower}, or ask for more memory (resources mem_mb)",
         )  # fmt: skip
-    return None
+    return said
+
+
+def disk_error(
+    error: BaseException, where: str | Path | None = None, begun: Path | None = None
+) -> UserError | None:
+    """The line for an error of a disk or of permissions, None for any other.
+
+    where: what was being written, unless the error names a path; None for neither. begun: the
+    file or folder that has been written so far.
+    """
+    number = error_number(error)
+    path = _path_of(error) or where
+    if number not in _REFUSED or path is None:
+        return None
+    what, do = _REFUSED[number]
+    room = number in _ROOM and path != SOMEWHERE
+    return UserError(
+        what, where=path, do=do,
+        found=_free(path) if room else "", expected=_wanted(begun) if room and begun else "",
+    )  # fmt: skip
 
 
 def error_number(error: BaseException) -> int | None:
@@ -91,8 +110,9 @@ def _may_carry(error: BaseException) -> bool:
     return isinstance(error, OSError | ValueError | RuntimeError) or by_library
 
 
-def _says_no_memory(error: BaseException) -> bool:
-    return isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error)))
+def _is_of_memory(error: BaseException) -> bool:
+    said = isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error))
+    return bool(said) or isinstance(error, MemoryError) or error_number(error) == errno.ENOMEM
 
 
 def _path_of(error: BaseException) -> str:
@@ -104,24 +124,28 @@ def _path_of(error: BaseException) -> str:
 
 
 def _free(path: str | Path) -> str:
+    free = _free_bytes(path)
+    return f"{_megabytes(free)} free" if math.isfinite(free) else ""
+
+
+def _free_bytes(path: str | Path) -> float:
     folder = Path(path).absolute()
     while not folder.is_dir() and folder != folder.parent:
         folder = folder.parent
     try:
-        return f"{_megabytes(shutil.disk_usage(folder).free)} free"
+        return shutil.disk_usage(folder).free
     except OSError:
-        return ""
+        return math.inf
 
 
-def _wanted(beside: str | Path) -> str:
+def _wanted(path: Path) -> str:
     """What is known of the need: more than has been written."""
-    path = Path(beside)
     files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
     size = sum(file.stat().st_size for file in files)
     return f"room for more than the {_megabytes(size)} written" if size else ""
 
 
-def _megabytes(size: int) -> str:
+def _megabytes(size: float) -> str:
     return f"{size / 1e6:.3g} MB"
 
 

@@ -21,10 +21,9 @@ if SOURCE == "synthetic":
         priority: 10
         conda:
             "../envs/mktn.yaml"
-        threads: config["threads"]
+        threads: cpus("pretrain")
         resources:
-            mem_mb=4000,
-            runtime=60,
+            **needs("pretrain"),
         params:
             settings=settings(
                 lambda w: {**seeded(), **threaded(), **config["pretrain"][w.backbone]}
@@ -54,10 +53,9 @@ if SOURCE in ("synthetic", "published"):
             dataset=either(EXTRACTED),
         conda:
             "../envs/mktn.yaml"
-        threads: lambda w: config["threads"] + of(w.dataset, "extract", "decode_workers")
+        threads: cpus("extract_video")
         resources:
-            mem_mb=4000,
-            runtime=120,
+            **needs("extract_video"),
         params:
             parts=lambda w: of(w.dataset, "features", "parts"),
             settings=settings(
@@ -90,10 +88,9 @@ if SOURCE in ("synthetic", "published"):
             dataset=either(IMPORTED),
         conda:
             "../envs/mktn.yaml"
-        threads: 1
+        threads: cpus("import_features")
         resources:
-            mem_mb=2000,
-            runtime=240,
+            **needs("import_features"),
         params:
             parts=lambda w: of(w.dataset, "features", "parts"),
             settings=settings(

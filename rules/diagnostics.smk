@@ -15,10 +15,9 @@ rule diagnose:
         f"benchmarks/{SOURCE}/diagnose/{{dataset}}-{{variant}}-seed{{seed}}.tsv"
     conda:
         "../envs/mktn.yaml"
-    threads: config["threads"]
+    threads: cpus("diagnose")
     resources:
-        mem_mb=12000 if SOURCE != "synthetic" else 3000,
-        runtime=120,
+        **needs("diagnose"),
     params:
         run=subpath(output.diagnoses, parent=True),
         settings=settings(
@@ -49,12 +48,12 @@ rule diagnostics:
         f"logs/{SOURCE}/diagnostics.log",
     benchmark:
         f"benchmarks/{SOURCE}/diagnostics.tsv"
+    localrule: True
     conda:
         "../envs/mktn.yaml"
-    threads: 1
+    threads: cpus("diagnostics")
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **needs("diagnostics"),
     params:
         seed=config["seed"],
         code=code("diagnostics"),

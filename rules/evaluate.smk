@@ -17,10 +17,9 @@ rule evaluate:
         f"benchmarks/{SOURCE}/evaluate/{{dataset}}-{{variant}}-seed{{seed}}.tsv"
     conda:
         "../envs/mktn.yaml"
-    threads: config["threads"]
+    threads: cpus("evaluate")
     resources:
-        mem_mb=10000 if SOURCE != "synthetic" else 3000,
-        runtime=60,
+        **needs("evaluate"),
     params:
         run=subpath(output.metrics, parent=True),
         split="test",
@@ -49,10 +48,9 @@ rule evaluate_baseline:
         f"benchmarks/{SOURCE}/evaluate/{{dataset}}-{{baseline}}-seed{{seed}}.tsv"
     conda:
         "../envs/mktn.yaml"
-    threads: 1
+    threads: cpus("evaluate_baseline")
     resources:
-        mem_mb=3000,
-        runtime=30,
+        **needs("evaluate_baseline"),
     params:
         split="test",
         settings=settings(evaluation_settings),

@@ -15,10 +15,9 @@ if SOURCE == "simulated":
             f"benchmarks/{SOURCE}/simulate/{{dataset}}-{{backbone}}-T{{frames}}.tsv"
         conda:
             "../envs/mktn.yaml"
-        threads: 1
+        threads: cpus("simulate")
         resources:
-            mem_mb=2000,
-            runtime=60,
+            **needs("simulate"),
         params:
             settings=settings(
                 lambda w: {
@@ -58,10 +57,9 @@ else:
             f"benchmarks/{SOURCE}/resample/{{dataset}}-{{backbone}}-T{{frames}}.tsv"
         conda:
             "../envs/mktn.yaml"
-        threads: 1
+        threads: cpus("resample")
         resources:
-            mem_mb=2000,
-            runtime=60,
+            **needs("resample"),
         params:
             folder=lambda w, input: os.path.dirname(input.parts[0]),
             settings=settings(
@@ -91,10 +89,9 @@ rule extract_text:
         f"benchmarks/{SOURCE}/extract_text/{{dataset}}.tsv"
     conda:
         "../envs/mktn.yaml"
-    threads: config["threads"]
+    threads: cpus("extract_text")
     resources:
-        mem_mb=4000,
-        runtime=60,
+        **needs("extract_text"),
     params:
         word_vectors=lambda w, input: input.get("word_vectors") or "trained",
         published=lambda w, input: (

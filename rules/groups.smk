@@ -11,10 +11,9 @@ rule relate:
         f"benchmarks/{SOURCE}/relate/{{dataset}}.tsv"
     conda:
         "../envs/mktn.yaml"
-    threads: config["threads"]
+    threads: cpus("relate")
     resources:
-        mem_mb=3000,
-        runtime=30,
+        **needs("relate"),
     params:
         settings=settings(lambda w: {**threaded(), **of(w.dataset, "relations")}),
         code=code("relate"),
@@ -38,10 +37,9 @@ rule group:
         f"benchmarks/{SOURCE}/group/{{dataset}}.tsv"
     conda:
         "../envs/mktn.yaml"
-    threads: 1
+    threads: cpus("group")
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **needs("group"),
     params:
         settings=settings(lambda w: {**seeded(), **of(w.dataset, "groups")}),
         code=code("group"),

@@ -14,12 +14,12 @@ rule table:
         f"logs/{SOURCE}/table{{table}}.log",
     benchmark:
         f"benchmarks/{SOURCE}/table{{table}}.tsv"
+    localrule: True
     conda:
         "../envs/mktn.yaml"
-    threads: 1
+    threads: cpus("table")
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **needs("table"),
     params:
         variants=table_variants,
         seed=config["seed"],
@@ -40,12 +40,12 @@ rule tables_page:
         f"logs/{SOURCE}/tables_page.log",
     benchmark:
         f"benchmarks/{SOURCE}/tables_page.tsv"
+    localrule: True
     conda:
         "../envs/mktn.yaml"
-    threads: 1
+    threads: cpus("tables_page")
     resources:
-        mem_mb=500,
-        runtime=10,
+        **needs("tables_page"),
     params:
         code=code("tables_page"),
     shell:

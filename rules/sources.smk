@@ -12,10 +12,9 @@ if SOURCE == "synthetic":
             f"benchmarks/{SOURCE}/synthesize/{{dataset}}.tsv"
         conda:
             "../envs/mktn.yaml"
-        threads: 1
+        threads: cpus("synthesize")
         resources:
-            mem_mb=1000,
-            runtime=30,
+            **needs("synthesize"),
         params:
             settings=settings(lambda w: {**seeded(), **of(w.dataset, "synthetic")}),
             code=code("synthesize"),
@@ -42,12 +41,12 @@ else:
             f"logs/{SOURCE}/download/{{dataset}}.log",
         benchmark:
             f"benchmarks/{SOURCE}/download/{{dataset}}.tsv"
+        localrule: True
         conda:
             "../envs/mktn.yaml"
-        threads: 1
+        threads: cpus("download")
         resources:
-            mem_mb=500,
-            runtime=60,
+            **needs("download"),
         params:
             roles=",".join(ROLES),
             rows=lambda w: source_rows(w.dataset, ROLES),
@@ -69,12 +68,12 @@ else:
         wildcard_constraints:
             name="[a-z0-9_.-]+",
             path=".+",
+        localrule: True
         conda:
             "../envs/mktn.yaml"
-        threads: 1
+        threads: cpus("download_file")
         resources:
-            mem_mb=500,
-            runtime=1440,
+            **needs("download_file"),
         params:
             out=f"data/{SOURCE}/files/{{name}}",
             lock=f"data/{SOURCE}/files/sources.lock",
@@ -97,12 +96,12 @@ rule pairs:
         f"logs/{SOURCE}/pairs/{{dataset}}.log",
     benchmark:
         f"benchmarks/{SOURCE}/pairs/{{dataset}}.tsv"
+    localrule: True
     conda:
         "../envs/mktn.yaml"
-    threads: 1
+    threads: cpus("pairs")
     resources:
-        mem_mb=1000,
-        runtime=10,
+        **needs("pairs"),
     params:
         settings=settings(lambda w: of(w.dataset, "pairs")),
         code=code("pairs"),

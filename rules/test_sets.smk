@@ -44,12 +44,12 @@ rule download_reannotations:
         f"logs/{PLACE}/download_reannotations/{{dataset}}.log",
     benchmark:
         f"benchmarks/{PLACE}/download_reannotations/{{dataset}}.tsv"
+    localrule: True
     conda:
         "../envs/mktn.yaml"
-    threads: 1
+    threads: cpus("download")
     resources:
-        mem_mb=500,
-        runtime=60,
+        **needs("download"),
     params:
         rows=lambda w: source_rows(w.dataset, ["annotators"]),
         # Not the downloader's code: it does not change verified bytes. Nor where they
@@ -72,12 +72,12 @@ rule reannotations:
         f"logs/{PLACE}/reannotations/{{dataset}}.log",
     benchmark:
         f"benchmarks/{PLACE}/reannotations/{{dataset}}.tsv"
+    localrule: True
     conda:
         "../envs/mktn.yaml"
-    threads: 1
+    threads: cpus("reannotations")
     resources:
-        mem_mb=1000,
-        runtime=10,
+        **needs("reannotations"),
     params:
         code=code("reannotations"),
     shell:
@@ -99,12 +99,12 @@ rule rescore:
         f"logs/{PLACE}/rescore/{{dataset}}-{{system}}-{{scored}}-seed{{seed}}.log",
     benchmark:
         f"benchmarks/{PLACE}/rescore/{{dataset}}-{{system}}-{{scored}}-seed{{seed}}.tsv"
+    localrule: True
     conda:
         "../envs/mktn.yaml"
-    threads: 1
+    threads: cpus("rescore")
     resources:
-        mem_mb=1000,
-        runtime=10,
+        **needs("rescore"),
     params:
         what="--predictions",
         settings=settings(lambda w: seeded()),
@@ -147,12 +147,12 @@ rule test_sets:
         f"logs/{PLACE}/test_sets.log",
     benchmark:
         f"benchmarks/{PLACE}/test_sets.tsv"
+    localrule: True
     conda:
         "../envs/mktn.yaml"
-    threads: 1
+    threads: cpus("test_sets")
     resources:
-        mem_mb=1000,
-        runtime=10,
+        **needs("test_sets"),
     params:
         code=code("test_sets"),
     shell:

@@ -21,10 +21,9 @@ for variant in (*VARIANTS, *BLIND):
             f"benchmarks/{SOURCE}/train/{{dataset}}-{variant}-seed{{seed}}.tsv"
         conda:
             "../envs/mktn.yaml"
-        threads: config["threads"]
+        threads: cpus("train")
         resources:
-            mem_mb=10000 if SOURCE != "synthetic" else 3000,
-            runtime=240,
+            **needs("train"),
         params:
             run=subpath(output.model, parent=True),
             settings=settings(training_settings(variant)),
@@ -32,8 +31,10 @@ for variant in (*VARIANTS, *BLIND):
             # It changes no result: Snakemake does not compare params made from input.
             checkpoint_minutes=lambda w, input: config["checkpoint_minutes"],
             tensorboard=lambda w, input, output: event_files(output.model),
+        # exec: a shell in between would die of SLURM's SIGTERM at once, and the job with it, while
+        # training writes its checkpoint.
         shell:
-            "mktn --log {log} train --pairs {input.pairs} --groups {input.groups}"
+            "exec mktn --log {log} train --pairs {input.pairs} --groups {input.groups}"
             " --relations {input.relations} --features {input.features} --text {input.text}"
             " --run {params.run} --checkpoint-minutes {params.checkpoint_minutes}"
             " {params.tensorboard}"

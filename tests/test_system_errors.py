@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from mktn import cli
 from mktn.errors import UserError
 from mktn.files import written_beside
-from mktn.system_errors import error_number, refused
+from mktn.system_errors import disk_error, error_number, refused
 
 TENSORSTORE = (
     'RESOURCE_EXHAUSTED: Error writing local file "/data/p.zarr/a/c/0": Failed writing: '
@@ -54,7 +54,7 @@ SEEN: list[tuple[BaseException, int]] = [
 @pytest.mark.parametrize(("error", "number"), SEEN, ids=lambda value: str(value)[:40])
 def test_each_librarys_way_of_saying_it_is_one_line(error: BaseException, number: int) -> None:
     assert error_number(error) == number
-    line = str(refused(error, "runs/model.safetensors", "train"))
+    line = str(disk_error(error, "runs/model.safetensors"))
     assert "\n" not in line
     named = getattr(error, "filename", None) or "/data/" in str(error)
     assert ("/data/" if named else "runs/model.safetensors") in line
@@ -72,7 +72,7 @@ def test_each_librarys_way_of_saying_it_is_one_line(error: BaseException, number
     ],
 )
 def test_a_bug_is_no_fault_of_the_machine(error: BaseException) -> None:
-    assert refused(error, "here") is None
+    assert refused(error, "train") is None
 
 
 def test_memory_that_ran_out_names_what_to_lower() -> None:
@@ -81,7 +81,7 @@ def test_memory_that_ran_out_names_what_to_lower() -> None:
     with pytest.raises(RuntimeError) as of_torch:
         torch.empty(1 << 48)
     for error in (of_numpy.value, of_torch.value, torch.OutOfMemoryError("CUDA out of memory.")):
-        line = str(refused(error, command="train"))
+        line = str(refused(error, "train"))
         assert "not enough memory" in line
         assert "loader.queries" in line
         assert "\n" not in line
@@ -149,6 +149,17 @@ def test_a_refused_write_names_the_target_and_leaves_what_stood_there(tmp_path: 
     assert ".part" not in str(told.value)
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_of_several_files_the_one_that_was_begun_is_named(tmp_path: Path) -> None:
+    def write() -> None:
+        with written_beside(tmp_path / "a.csv") as beside, written_beside(tmp_path / "a.md"):
+            beside.write_text("a")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(UserError, match=r"a\.csv: the disk is full"):
+        write()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:

@@ -23,6 +23,10 @@ BENCHES = {
     "import": ("mktn.engine.import_bench", "ImportBenchSettings"),
     "extraction": ("mktn.engine.extraction_bench", "ExtractionSettings"),
     "checkpoint": ("mktn.engine.checkpoint_bench", "CheckpointSettings"),
+    "parts": ("mktn.engine.parts_bench", "PartsSettings"),
+    "dag": ("mktn.engine.dag_bench", "DagSettings"),
+    "cost": ("mktn.engine.cost_bench", "CostSettings"),
+    "relations": ("mktn.engine.relations_bench", "RelationsBenchSettings"),
     "words": ("mktn.features.words_bench", "WordsSettings"),
 }
 

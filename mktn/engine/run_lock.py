@@ -7,19 +7,18 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from mktn.engine.run_config import CHECKPOINT
 from mktn.errors import UserError
 from mktn.files import lock
+from mktn.process import leaving_s
 
 LOCK = "train.lock"
-WRITTEN = ("model.safetensors", "config.json", "log.parquet", CHECKPOINT)
 
 
 @contextlib.contextmanager
 def one_writer(run: Path) -> Iterator[None]:
-    """Hold the run's folder, made where it is missing; what killed writers left there goes.
+    """Hold the run's folder, made where it is missing; a killed process holds nothing.
 
-    A killed process holds nothing. Raises UserError while another process trains there.
+    Raises UserError while another process trains there.
     """
     made = not run.exists()
     run.mkdir(parents=True, exist_ok=True)
@@ -29,9 +28,6 @@ def one_writer(run: Path) -> Iterator[None]:
         os.ftruncate(descriptor, 0)
         holder = {"pid": os.getpid(), "host": socket.gethostname()}
         os.pwrite(descriptor, json.dumps(holder).encode(), 0)
-        for name in WRITTEN:
-            for left in run.glob(f".{name}.*.part"):
-                left.unlink(missing_ok=True)
         yield
     finally:
         path.unlink(missing_ok=True)
@@ -52,7 +48,7 @@ def writer_of(run: Path) -> str:
 
 def _held(path: Path) -> int:
     while True:
-        descriptor = lock(path, wait=False)
+        descriptor = lock(path, wait=False, wait_s=leaving_s())
         if descriptor is None:
             raise UserError(
                 "another process trains in this folder",

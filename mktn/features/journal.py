@@ -20,6 +20,7 @@ import numpy as np
 from mktn.errors import UserError
 from mktn.features.store_checksums import Sum, summed
 from mktn.files import lock, write_json, write_text, written_beside
+from mktn.process import leaving_s
 
 Record = dict[str, Any]  # a row of the manifest
 
@@ -37,7 +38,7 @@ class PartJournal:
         self.store = self.folder / "store"
         self._tail = self.folder / "tail"
         self.folder.mkdir(parents=True, exist_ok=True)
-        held = lock(self.folder / "lock", wait=False)
+        held = lock(self.folder / "lock", wait=False, wait_s=leaving_s())
         if held is None:
             raise UserError(
                 "another process is writing this part", where=target,
@@ -98,7 +99,7 @@ class PartJournal:
         write_text(
             json.dumps({"videos": records[:whole], "sums": sums}), self.folder / "state.json"
         )
-        for path in self._tail.iterdir():
+        for path in self._tail.glob("[0-9]*"):
             if path.name < _name(whole):
                 path.unlink()
 
@@ -109,7 +110,7 @@ class PartJournal:
 
     def kept(self, first: int) -> Iterator[tuple[Record, dict[str, np.ndarray]]]:
         """The records of the tail from number `first` on, each with its rows."""
-        for index in range(first, first + len(list(self._tail.iterdir()))):
+        for index in range(first, first + len(list(self._tail.glob("[0-9]*")))):
             path = self._tail / _name(index)
             try:
                 with np.load(path, allow_pickle=False) as arrays:
@@ -120,7 +121,7 @@ class PartJournal:
 
     def forget(self, first: int) -> None:
         """Remove the records of the tail from number `first` on."""
-        for path in self._tail.iterdir():
+        for path in self._tail.glob("[0-9]*"):
             if path.name >= _name(first):
                 path.unlink()
 

@@ -1,0 +1,90 @@
+# What each step asks of the machine, and nothing else: CPUs, memory, run time and GPUs, in this
+# table alone. The cluster's own names (partitions, account, GPU type) are in
+# workflow/profiles/slurm. No rule runs again when these numbers change.
+from typing import NamedTuple
+
+
+class Need(NamedTuple):
+    """Of one job: megabytes of memory and minutes on the first attempt, each (synthetic, real).
+
+    Memory includes some 200 MB of the Snakemake that runs inside each cluster job: below 300 the
+    job is killed. Minutes stay above the warning that the SLURM profile asks for before the end.
+    """
+
+    mem_mb: tuple[int, int]
+    minutes: tuple[int, int]
+    gpu: bool = False  # it takes `device`
+    torch: bool = False  # it takes `threads`
+    cache: bool = False  # it may hold `loader.memory_gb` of features
+
+
+NEEDS = {
+    "download": Need((500, 500), (60, 60)),
+    "download_file": Need((500, 500), (1440, 1440)),
+    "synthesize": Need((1000, 1000), (30, 30)),
+    "pairs": Need((1000, 1000), (10, 10)),
+    "reannotations": Need((1000, 1000), (10, 10)),
+    "pretrain": Need((4000, 4000), (60, 60), torch=True),
+    "extract_video": Need((4000, 4000), (120, 240), gpu=True, torch=True),
+    "import_features": Need((2000, 2000), (240, 240)),
+    "simulate": Need((2000, 2000), (60, 60)),
+    "resample": Need((2000, 2000), (60, 60)),
+    "extract_text": Need((4000, 4000), (60, 60), torch=True),
+    "relate": Need((3000, 3000), (30, 30), torch=True),
+    "group": Need((2000, 2000), (30, 30)),
+    "train": Need((3000, 3000), (240, 240), gpu=True, torch=True, cache=True),
+    "evaluate": Need((3000, 3000), (60, 60), gpu=True, torch=True, cache=True),
+    "evaluate_baseline": Need((3000, 3000), (30, 30)),
+    "diagnose": Need((3000, 3000), (120, 120), gpu=True, torch=True, cache=True),
+    "rescore": Need((1000, 1000), (10, 10)),
+    "diagnostics": Need((2000, 2000), (10, 10)),
+    "table": Need((2000, 2000), (10, 10)),
+    "tables_page": Need((500, 500), (10, 10)),
+    "test_sets": Need((1000, 1000), (10, 10)),
+}
+REAL = SOURCE != "synthetic"
+# Steps that run as this many processes side by side, each with a GPU, CPUs and memory of its own.
+PROCESSES = {"train": config.get("processes", 1)}
+
+
+def cpus(step):
+    """`threads` of a rule: torch's, for each process, and those that decode videos beside it."""
+    each = config["threads"] if NEEDS[step].torch else 1
+    if step == "extract_video":
+        return lambda w: each + of(w.dataset, "extract", "decode_workers")
+    return each * PROCESSES.get(step, 1)
+
+
+def needs(step):
+    """`resources` of a rule. Memory and run time grow with the attempt."""
+    need = NEEDS[step]
+    processes = PROCESSES.get(step, 1)
+
+    def mem_mb(wildcards, attempt):
+        cached = REAL and need.cache
+        cache_mb = of(wildcards.dataset, "loader", "memory_gb") * 1000 if cached else 0
+        return int(need.mem_mb[REAL] + cache_mb) * processes * attempt
+
+    def runtime(wildcards, attempt):
+        return need.minutes[REAL] * attempt
+
+    asked = {"mem_mb": mem_mb, "runtime": runtime}
+    if need.gpu and config["device"] != "cpu":
+        # One node: SLURM may take the GPUs of a job from several.
+        asked |= {"gpu": processes, "nodes": 1, **cluster_gpu()}
+    return asked
+
+
+def cluster_gpu():
+    """Where jobs with a GPU go, and its type, as the profile's default resources say.
+
+    Default resources are given to all jobs alike and their expressions do not know the rule, so
+    the profile has these two under names of its own, and only jobs with a GPU take them.
+    """
+    given = workflow.resource_settings.default_resources or {}
+    names = {"gpu_partition": "slurm_partition", "gpu_type": "gpu_model"}
+    return {
+        resource: str(given[name].raw if given[name].raw else given[name].value)
+        for name, resource in names.items()
+        if name in given
+    }
