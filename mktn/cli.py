@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from mktn.checksums import unverified
 from mktn.errors import UserError
@@ -49,6 +50,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """Tells what is wrong with a command line in one line, as all mistakes are told."""
+
+    def error(self, message: str) -> NoReturn:
+        line = " ".join(f"{self.prog}: {message}; see {self.prog} --help".split())
+        self.exit(2, f"{line}\n")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand; the exit status is 2 for the user's mistakes, 1 for ours.
 
@@ -68,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def run_command(argv: list[str]) -> int:
     """`main` without a log."""
-    parser = argparse.ArgumentParser(prog="mktn", description=__doc__)
+    parser = OneLineParser(prog="mktn", description=__doc__)
     # Taken off before, as it must catch everything that is said; here for the help.
     parser.add_argument(
         "--log", metavar="FILE", help="all output into a file; on failure its end and its path"

@@ -7,31 +7,38 @@ only what that step uses, so that a change reruns that step and no other.
 import contextlib
 import dataclasses
 import difflib
-import json
+import functools
+import math
 import re
+import sys
 import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mktn.contradictions import MOST, refuse_contradictions, refuse_no_numbers
+from mktn.documents import load_json, load_yaml
 from mktn.errors import UserError
+from mktn.limits import LIMITS
 
 Settings = TypeVar("Settings")
+SHOWN = 120  # characters of what was given
 
 
 def check(config: Mapping[str, Any], schema: str | Path) -> None:
-    """Refuse a configuration that does not match the JSON schema (a YAML file).
+    """Refuse a configuration that does not match the JSON schema (a YAML file) or contradicts
+    itself.
 
     Raises UserError naming the key, the value found and what is expected.
     """
     import jsonschema
-    import yaml
 
-    rules = yaml.safe_load(Path(schema).read_text(encoding="utf-8"))
-    validator = jsonschema.Draft202012Validator(rules)
+    validator = _validator(Path(schema))
+    refuse_no_numbers(config)
     error = jsonschema.exceptions.best_match(validator.iter_errors(config))
     if error is None:
+        refuse_contradictions(config, {d: for_dataset(config, d) for d in config["datasets"]})
         return
     path = [str(part) for part in error.absolute_path]
     if error.validator == "additionalProperties":
@@ -48,10 +55,35 @@ def check(config: Mapping[str, Any], schema: str | Path) -> None:
     raise UserError(
         "value refused",
         where=f"configuration, {'.'.join(path) or 'top level'}",
-        found=repr(error.instance),
-        expected=error.schema.get("description", error.message.replace(str(error.instance), "")),
+        found=_cut(error.instance),
+        expected=error.schema.get("description")
+        or error.message.replace(repr(error.instance), ""),
         do="mend the value in the file or after --config",
     )
+
+
+@functools.cache
+def _validator(schema: Path) -> Any:
+    import jsonschema
+    import yaml
+
+    rules = yaml.safe_load(schema.read_text(encoding="utf-8"))
+    return jsonschema.Draft202012Validator(rules)
+
+
+def check_file(path: str | Path) -> None:
+    """Refuse a configuration file in which a key stands twice, or that names Python's objects.
+
+    Snakemake takes the last of two keys without a word. Raises UserError, also where the file
+    cannot be read.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+        load_json(text) if text.lstrip().startswith("{") else load_yaml(text)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            "configuration cannot be read", where=path, found=error, expected="YAML or JSON"
+        ) from error
 
 
 def with_numbers(value: Any) -> Any:
@@ -99,20 +131,11 @@ def read_settings(text: str | None) -> dict[str, Any]:
     where = "--settings"
     try:
         if text.lstrip().startswith("{"):
-            value = json.loads(text)
+            value = load_json(text)
         else:
-            import yaml
-
-            where = text
-            value = yaml.safe_load(Path(text).read_text(encoding="utf-8"))
-    except (OSError, ValueError, ImportError) as error:
-        raise UserError(
-            "settings cannot be read", where=where, found=error, expected="JSON or YAML"
-        ) from error
-    except Exception as error:
-        # yaml's own errors do not derive from ValueError, and yaml is imported late.
-        if type(error).__module__.split(".")[0] != "yaml":
-            raise
+            where = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+            value = load_yaml(Path(text).read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
         raise UserError(
             "settings cannot be read", where=where, found=error, expected="JSON or YAML"
         ) from error
@@ -131,7 +154,11 @@ def fill(cls: type[Settings], mapping: Mapping[str, Any], where: str = "settings
     """
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(cls)
-    unknown = sorted(set(mapping) - set(fields))
+    if not isinstance(mapping, Mapping):
+        raise UserError(
+            "value of another type", where=where, found=type(mapping).__name__, expected="keys"
+        )
+    unknown = sorted(set(mapping) - set(fields), key=str)
     if unknown:
         raise UserError(
             "unknown key",
@@ -177,11 +204,23 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         raise UserError(
             "unknown value",
             where=where,
-            found=repr(value),
+            found=_cut(value),
             expected=f"one of {', '.join(map(repr, arguments))}",
         )
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if hint in (int, float) and isinstance(value, int | float) and not isinstance(value, bool):
+        # Also of a whole number, which may be too large for a float.
+        if not abs(value) <= (MOST if isinstance(value, int) else sys.float_info.max):
+            raise UserError(
+                "value refused", where=where, found=_cut(value), expected="a finite number that"
+                f" is at most {MOST} where it is whole",
+            )  # fmt: skip
+        least, most = LIMITS.get(where.rpartition(".")[2], (-math.inf, math.inf))
+        if not least <= value <= most:
+            raise UserError(
+                "value refused", where=where, found=_cut(value),
+                expected=f"at least {least:g}" if value < least else f"at most {most:g}",
+            )  # fmt: skip
+        value = float(value) if hint is float else value
     if hint is Any or (origin is dict and isinstance(value, dict)):
         return value
     if (
@@ -193,6 +232,14 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     raise UserError(
         "value of another type",
         where=where,
-        found=repr(value),
+        found=_cut(value),
         expected=getattr(hint, "__name__", str(hint)),
     )
+
+
+def _cut(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than 4300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."

@@ -38,6 +38,7 @@ def written_beside(target: str | Path) -> Iterator[Path]:
         folder.mkdir()
         _open.append(beside)
         yield beside
+        _refuse_other_kind(beside, target)
         _put_in_place(beside, target)
         _remove(folder)
     except BaseException as error:
@@ -75,6 +76,42 @@ def _put_in_place(beside: Path, target: Path) -> None:
         else:
             _remove(old)
             return
+
+
+def _refuse_other_kind(beside: Path, target: Path) -> None:
+    """Raise UserError where a folder of something else would be replaced, or a file by a folder.
+
+    A folder may be replaced by one of its kind: where it is empty or hidden, where both are Zarr
+    stores, and where all it has are names, or suffixes of files, that the new one has as well.
+    """
+    if not os.path.lexists(target) or target.is_dir() == beside.is_dir():
+        if not target.is_dir() or target.is_symlink():
+            return
+        there, new = list(target.iterdir()), list(beside.iterdir())
+        names, suffixes = {path.name for path in new}, {path.suffix for path in new} - {""}
+        stores = (target / "zarr.json").exists() and "zarr.json" in names
+        other = [p for p in there if p.name not in names and p.suffix not in suffixes]
+        if stores or not other or target.name.startswith("."):
+            return
+        raise UserError(
+            "a folder of something else stands there", where=target, found=other[0].name,
+            expected="an empty folder or none", do="remove it yourself, or name another output",
+        )  # fmt: skip
+    kinds = ("a folder", "a file") if target.is_dir() else ("a file", "a folder")
+    raise UserError(
+        f"{kinds[0]} stands where {kinds[1]} is to be written", where=target,
+        do="remove it, or name another output",
+    )  # fmt: skip
+
+
+def refuse_file(target: str | Path) -> None:
+    """Raise UserError where a file stands in place of a folder that is to be written: at once,
+    not when all of it is made."""
+    if os.path.lexists(target) and not Path(target).is_dir():
+        raise UserError(
+            "a file stands where a folder is to be written", where=target,
+            do="remove it, or name another output",
+        )  # fmt: skip
 
 
 def _of_this_process(target: Path, ending: str) -> Path:

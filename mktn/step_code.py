@@ -94,6 +94,7 @@ STEP_CODE = {
             for name in (
                 "text",
                 "text_store",
+                "zarr_group",
                 "store_checksums",
                 "pairs_file",
                 "word_vectors",
@@ -113,6 +114,7 @@ STEP_CODE = {
         "datasets/sentences.py",
         "features/text_store.py",
         "features/store_checksums.py",
+        "features/zarr_group.py",
         "features/pairs_file.py",
     ],
     "group": [

@@ -24,6 +24,12 @@ _REFUSED = {
     errno.EACCES: ("permission denied", "change its permissions or give another path"),
     errno.EPERM: ("operation not permitted", "change its permissions or give another path"),
     errno.EIO: ("the disk gives an input/output error", f"look after the disk, then {AGAIN}"),
+    errno.ENOENT: ("no such file or folder", "look at the path"),
+    errno.EEXIST: ("something stands there already", "remove it or give another path"),
+    errno.ENOTDIR: ("a file stands where a folder is needed", "remove it or give another path"),
+    errno.EISDIR: ("a folder stands where a file is needed", "remove it or give another path"),
+    errno.ENAMETOOLONG: ("the name is too long", "give a shorter path"),
+    errno.ELOOP: ("links that lead to each other", "remove them or give another path"),
     errno.EMFILE: ("too many open files", "raise the limit (ulimit -n)"),
 }
 FULL_BYTES = 16e6  # a disk with less may be the one that is full

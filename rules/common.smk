@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 
-from mktn.config import check, for_dataset, with_numbers
+from mktn.config import check, check_file, for_dataset, with_numbers
 from mktn.datasets import TEST_SETS
 from mktn.engine.rescore import ANNOTATORS, LEAVE_ONE_OUT
 from mktn.errors import UserError
@@ -20,9 +20,10 @@ os.environ[ENDS_WITH] = str(os.getpid())
 # Where the workflow is, for runs with --directory elsewhere.
 REPOSITORY = workflow.basedir
 
-config.update(with_numbers(config))
-
 try:
+    for file in workflow.configfiles:
+        check_file(file)
+    config.update(with_numbers(config))
     check(config, f"{REPOSITORY}/workflow/schemas/config.schema.yaml")
 except UserError as error:
     print(f"mktn: {error}", file=sys.stderr)

@@ -43,12 +43,12 @@ def test_the_next_writer_removes_what_a_killed_one_left(tmp_path: Path) -> None:
 
 def test_a_folder_moved_away_by_a_killed_writer_comes_back(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
-    (tmp_path / "store" / "old").write_text("old")
+    (tmp_path / "store" / "new").write_text("old")
     killed(tmp_path / "store", "old")
     assert not (tmp_path / "store").exists()
     with written_beside(tmp_path / "table.csv") as beside:
         beside.write_text("a")
-    assert (tmp_path / "store" / "old").read_text() == "old"
+    assert (tmp_path / "store" / "new").read_text() == "old"
     assert {path.name for path in tmp_path.iterdir()} == {"store", "table.csv"}
 
 

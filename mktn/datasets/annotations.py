@@ -4,7 +4,6 @@ import csv
 import gzip
 import hashlib
 import io
-import json
 import math
 import re
 import zlib
@@ -16,9 +15,12 @@ import polars as pl
 
 from mktn.datasets import PARTITIONS
 from mktn.datasets.sentences import tokens
+from mktn.datasets.video_ids import check_video_ids
+from mktn.documents import load_json
 from mktn.errors import UserError
 
 SPLITS = PARTITIONS["standard"]
+MOST_BYTES = 2**28  # of an annotation file; a packed one could hold anything
 PAIRS_SCHEMA: dict[str, Any] = {
     "dataset": pl.String,
     "split": pl.String,
@@ -67,7 +69,13 @@ def annotation_file(folder: Path, name: str) -> Path:
 def read_text(path: Path) -> str:
     """UTF-8 text of a plain or gzip-compressed file. Raises UserError when it is neither."""
     try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            raw = stream.read(MOST_BYTES + 1)
+        if len(raw) > MOST_BYTES:
+            raise UserError(
+                "file is too large for annotations", where=path,
+                expected=f"at most {MOST_BYTES >> 20} MiB, unpacked", do="bring it again",
+            )  # fmt: skip
         return raw.decode("utf-8-sig")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise UserError(
@@ -86,20 +94,9 @@ def read_lines(path: Path) -> list[str]:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object. Raises UserError on other JSON, on NaN, and on a key that stands twice."""
 
-    def refuse(constant: str) -> float:
-        raise ValueError(f"{constant}, which is no number of JSON")
-
-    def once(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        mapping = dict(items)
-        if len(mapping) < len(items):
-            keys = [key for key, _ in items]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise ValueError(f"the key {twice!r} twice")
-        return mapping
-
     try:
-        value = json.loads(read_text(path), parse_constant=refuse, object_pairs_hook=once)
-    except (ValueError, RecursionError) as error:
+        value = load_json(read_text(path))
+    except ValueError as error:
         raise UserError("broken JSON", where=path, found=error, expected="JSON") from error
     if not isinstance(value, dict) or not value:
         raise UserError(
@@ -244,13 +241,8 @@ class PairTable:
         where: str,
     ) -> None:
         """One annotated pair, seconds. Raises UserError on a video id that is no file name."""
-        if not video_id or video_id.startswith(".") or any(c in video_id for c in "/\\\0#"):
-            raise UserError(
-                "video id cannot name a file",
-                where=where,
-                found=repr(video_id),
-                expected="an id without /, \\, # and leading dot",
-            )
+        if (split, video_id) not in self._orders:
+            check_video_ids((video_id,), where)
         order = self._orders.get((split, video_id), 0)
         self._orders[split, video_id] = order + 1
         sentence = sentence.strip()

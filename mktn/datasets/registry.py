@@ -129,13 +129,14 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
         with path.open(encoding="utf-8", newline="") as text:
             reader = csv.DictReader(text, delimiter="\t", quoting=csv.QUOTE_NONE, restkey="?")
             rows = list(reader)
-    except (OSError, UnicodeDecodeError) as error:
+            found = tuple(reader.fieldnames or ())
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError("registry cannot be read", where=path, found=error) from error
-    if tuple(reader.fieldnames or ()) != COLUMNS:
+    if found != COLUMNS:
         raise UserError(
             "other columns",
             where=f"{path}, line 1",
-            found=" ".join(reader.fieldnames or ()) or "nothing",
+            found=" ".join(found) or "nothing",
             expected=" ".join(COLUMNS),
         )
     return rows

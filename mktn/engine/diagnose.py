@@ -21,6 +21,7 @@ from mktn.engine.evaluate import (
     EVALUATED,
     EvaluationConfig,
     check_same,
+    check_sizes,
     loader_config,
     variant_name,
 )
@@ -28,7 +29,6 @@ from mktn.engine.metrics import bootstrap_interval, hits_at, paired_bootstrap, r
 from mktn.engine.predict import Predictions, choose_device, predict
 from mktn.engine.retrieval import RANKS, positives_of, retrieved, similarities
 from mktn.engine.seen import seen_minus_unseen, shares
-from mktn.errors import UserError
 
 if TYPE_CHECKING:
     from mktn.grouping.loader import PairData
@@ -79,9 +79,10 @@ def run(arguments: argparse.Namespace) -> None:
         config=loader_config(config, trained),
     )
     data.check_partition(config.partition)
+    data.check_dataset(config.dataset)
+    data.check_splits(arguments.split)
     check_same(trained, config, data, arguments.run)
-    if not len(data.split(arguments.split)):
-        raise UserError(f"no usable {arguments.split} pair", where=arguments.groups)
+    check_sizes(trained, data, arguments.run)
     device = choose_device(config.device)
     network.to(device)
     answers = Answers(network, data, arguments.split, device, config)

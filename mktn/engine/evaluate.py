@@ -50,12 +50,17 @@ class EvaluationConfig:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.nms != "peer" and not (isinstance(self.nms, int | float) and 0 < self.nms <= 1):
+        number = isinstance(self.nms, int | float) and not isinstance(self.nms, bool)
+        if self.nms != "peer" and not (number and 0 < self.nms <= 1):
             raise ValueError(f'nms {self.nms!r} is neither "peer" nor in (0, 1]')
         if not self.ns or min(self.ns) < 1 or min(self.bootstraps, self.threads) < 1:
             raise ValueError("ns, bootstraps and threads must be 1 or more")
         if self.table_iou not in self.ious:
             raise ValueError(f"table_iou {self.table_iou} is not among the ious {self.ious}")
+        if len(set(self.ious)) < len(self.ious) or len(set(self.ns)) < len(self.ns):
+            raise ValueError(f"ious {self.ious} or ns {self.ns} stand twice")
+        if min(self.thresholds().values()) <= 0:
+            raise ValueError(f"nms 'peer' takes 0.05 off each of the ious {self.ious}")
 
     def thresholds(self) -> dict[float, float]:
         """The NMS threshold that each IoU's ranking is made with."""
@@ -84,7 +89,7 @@ def run(arguments: argparse.Namespace) -> None:
     import polars as pl
 
     from mktn.features.origin import recorded_inputs
-    from mktn.features.pairs_file import read_table_of
+    from mktn.features.pairs_file import read_rejected
     from mktn.grouping.loader import PairData
 
     config = fill(EvaluationConfig, read_settings(arguments.settings))
@@ -98,12 +103,13 @@ def run(arguments: argparse.Namespace) -> None:
         config=loader_config(config, trained),
     )
     data.check_partition(config.partition)
+    data.check_dataset(config.dataset)
+    data.check_splits(arguments.split)
     rows = data.split(arguments.split)
-    if not len(rows):
-        raise UserError(f"no usable {arguments.split} pair", where=arguments.groups)
     identity: dict[str, Any]
     if network is not None:
         check_same(trained, config, data, arguments.run)
+        check_sizes(trained, data, arguments.run)
         identity = {name: trained[name] for name in ("model", "seed")}
         identity["variant"] = variant_name(trained)
         identity["patches"] = trained["patches"]
@@ -121,7 +127,7 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         identity = {"model": arguments.baseline, "variant": "baseline", "seed": config.seed}
         found = baseline(arguments.baseline, data, rows, config)
-    rejected = read_table_of("group", arguments.rejected)
+    rejected = read_rejected(arguments.rejected)
     metrics = {
         "format": METRICS_FORMAT,
         "source": config.source,
@@ -227,6 +233,19 @@ def check_same(
                 found=trained[name],
                 expected=getattr(config, name),
                 do="evaluate it on its own data",
+            )
+
+
+def check_sizes(trained: dict[str, Any], data: "PairData", run: str) -> None:
+    """Refuse a run of features or text of other sizes, whatever the stores say of themselves."""
+    for name, found in data.sizes().items():
+        if found != trained["sizes"][name]:
+            raise UserError(
+                "the run was trained on other sizes",
+                where=f"{run}, sizes.{name}",
+                found=found,
+                expected=trained["sizes"][name],
+                do="evaluate it on its own data, or train it again",
             )
 
 

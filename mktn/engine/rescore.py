@@ -24,6 +24,8 @@ HUMAN_SETS = {
     "human_with_original": "the best of the new annotators and the published annotation",
     "human_original_only": "the published annotation",
 }
+SPANS = ["pair_id", "annotator", "start_percent", "end_percent"]
+MOMENTS = ["pair_id", "nms", "rank", "start_s", "end_s"]
 ANNOTATORS, LEAVE_ONE_OUT = "annotators", "leave_one_out"  # model and variant of the ceiling
 
 Floats = npt.NDArray[np.float64]
@@ -162,7 +164,7 @@ def read_queries(pairs: Path, groups: Path, reannotations: Path) -> Queries:
 
     from mktn.features.pairs_file import read_pairs_file, read_table_of
 
-    spans = read_table_of("reannotations", reannotations)
+    spans = read_table_of("reannotations", reannotations, needed=SPANS)
     usable = read_table_of("group", groups, ["pair_id"])
     test = read_pairs_file(pairs, ["pair_id", "video_id", "start_s", "end_s", "duration_s"])
     wanted = test.filter(pl.col("pair_id").is_in(spans["pair_id"].unique().implode()))
@@ -202,7 +204,7 @@ def read_moments(
 
     from mktn.features.pairs_file import read_table_of
 
-    table = read_table_of("evaluate", path).filter(pl.col("rank") <= n)
+    table = read_table_of("evaluate", path, MOMENTS).filter(pl.col("rank") <= n)
     row = {pair_id: index for index, pair_id in enumerate(queries.pair_ids)}
     table = table.filter(pl.col("pair_id").is_in(queries.pair_ids))
     found = {}

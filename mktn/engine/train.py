@@ -100,6 +100,8 @@ def _train(arguments: argparse.Namespace, config: RunConfig, processes: Processe
         fill(LoaderConfig, config.loader, "settings.loader"),
     )
     data.check_partition(config.partition)
+    data.check_dataset(config.dataset)
+    data.check_splits("train", "val")
     sizes = model_config(data, config.sizes)
     torch.manual_seed(named_seed(config.seed, "weights", config.dataset, config.model))
     network = build(config.model, config.variant, sizes)
@@ -181,14 +183,7 @@ def model_config(data: "PairData", sizes: dict[str, Any]) -> ModelConfig:
         )
     return fill(
         ModelConfig,
-        {
-            "frames": data.store.frames,
-            "dimension": data.store.dimension,
-            "patch_dimension": data.store.patch_dimension,
-            "word_dimension": data.text.all_words.shape[1],
-            "sentence_dimension": data.text.sentences.shape[1],
-            **sizes,
-        },
+        {**data.sizes(), **sizes},
         "settings.sizes",
     )
 

@@ -56,6 +56,8 @@ class BackboneDescription:
             )
         if self.backbone == "c3d" and self.preprocessing.clip != 16:
             raise ValueError(f"C3D reads clips of 16 frames, found {self.preprocessing.clip}")
+        if self.backbone == "c3d" and self.width != int(self.width):
+            raise ValueError(f"width of C3D is {self.width}, expected a whole number of channels")
         if self.backbone not in ("c3d", "i3d") and self.width != 1:
             raise ValueError(f"width of {self.backbone} is {self.width}, torchvision's has only 1")
         shape = (self.preprocessing.clip, self.preprocessing.crop)

@@ -135,6 +135,11 @@ class PartJournal:
         shutil.rmtree(self.folder)
         self.close()
 
+    def abandon(self) -> None:
+        """Remove the folder: nothing of it is worth going on from."""
+        shutil.rmtree(self.folder)
+        self.close()
+
     def close(self) -> None:
         """Let other processes have the folder."""
         if self._lock is not None:

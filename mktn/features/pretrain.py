@@ -105,10 +105,13 @@ def pretrain(
         if not table.filter(split=split).is_empty()
     }
     training = splits["train"]
-    description = BackboneDescription(
-        backbone=name, width=settings.width, classes=len(labels.names), labels=labels.names,
-        preprocessing=recipe, patch_grid=settings.patch_grid,
-    )  # fmt: skip
+    try:
+        description = BackboneDescription(
+            backbone=name, width=settings.width, classes=len(labels.names), labels=labels.names,
+            preprocessing=recipe, patch_grid=settings.patch_grid,
+        )  # fmt: skip
+    except ValueError as error:
+        raise UserError("value refused", where="settings", found=error) from error
     backbone = build(description, settings.dropout)
     assert isinstance(backbone, C3D | I3D)
     model = ClipClassifier(backbone, labels)

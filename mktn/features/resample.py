@@ -12,6 +12,7 @@ from mktn.errors import UserError
 from mktn.features.pairs_file import durations_s, read_pairs_file
 from mktn.features.store import FeatureStore
 from mktn.features.writers import Compressor, ResampledWriter
+from mktn.limits import LIMITS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,8 +104,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """`mktn resample`."""
     settings = fill(ResampleSettings, read_settings(arguments.settings))
-    if arguments.frames < 1:
-        raise UserError("too few frames", where="--frames", found=arguments.frames, expected="1+")
+    least, most = LIMITS["frames"]
+    if not least <= arguments.frames <= most:
+        raise UserError("value refused", where="--frames", found=arguments.frames,
+                        expected=f"{least:g} to {most:g}")  # fmt: skip
     if not arguments.pairs.is_file():
         raise UserError("missing file", where=arguments.pairs, do="run mktn pairs")
     store = FeatureStore(arguments.features)

@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from mktn.errors import UserError
+from mktn.features.store_shapes import check_part, check_resampled
 from mktn.features.zarr_group import FORMAT, ZarrGroup
 
 __all__ = ["FORMAT", "FeatureStore", "ResampledStore", "VideoFeatures"]
@@ -84,7 +85,11 @@ class FeatureStore:
             )  # fmt: skip
         self._parts = [ZarrGroup(path) for path in self.paths]
         self.attributes = _joined_attributes(self._parts)
-        manifests = [part.manifest().with_columns(_index=i) for i, part in enumerate(self._parts)]
+        for part in self._parts:
+            check_part(part, self._parts[0])
+        manifests = [
+            part.manifest(PART_SCHEMA).with_columns(_index=i) for i, part in enumerate(self._parts)
+        ]
         self.manifest = pl.concat(manifests)
         self._rows = _by_video(self.manifest, self.directory)
 
@@ -132,7 +137,8 @@ class ResampledStore:
         self.directory = Path(directory)
         self._group = ZarrGroup(self.directory)
         self.attributes = self._group.attributes
-        self.manifest = self._group.manifest()
+        check_resampled(self._group)
+        self.manifest = self._group.manifest(RESAMPLED_SCHEMA)
         self._rows = _by_video(self.manifest, self.directory)
         self._names = ["features", *(["patches"] if self._group.has("patches") else [])]
         _, self.frames, self.dimension = self._group.array("features").shape

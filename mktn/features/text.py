@@ -27,9 +27,10 @@ from mktn.features.skipthought import SkipThought
 from mktn.features.skipthought_published import PUBLISHED_FILES, published_sha256
 from mktn.features.skipthought_training import SkipThoughtSettings
 from mktn.features.store_checksums import write_checksums
-from mktn.features.text_store import FORMAT, TextStore, pair_ids_sha256
+from mktn.features.text_store import TextStore, pair_ids_sha256
 from mktn.features.word_vectors import RULE, coverage_by_split, look_up, most_common, summary
-from mktn.files import written_beside
+from mktn.features.zarr_group import FORMAT
+from mktn.files import refuse_file, written_beside
 from mktn.provenance import code_sha256
 
 __all__ = ["TextSettings", "TextStore", "extract_text"]
@@ -83,8 +84,8 @@ def extract_text(
     unless `settings.sentence` is "published": then from the files in the folder `published`,
     or in `models` or `models`/skipthought where that is not given.
     """
+    refuse_file(out)
     torch.set_num_threads(settings.threads)
-    models.mkdir(parents=True, exist_ok=True)
     spoken = [tokens(sentence)[: settings.max_words] for sentence in pairs["sentence"]]
     vocabulary = sorted({word for sentence in spoken for word in sentence})
     if str(word_file) == TRAINED:
@@ -92,6 +93,7 @@ def extract_text(
         source = known_words.trained(captions, models, settings.glove, settings.seed, say)
     else:
         source = known_words.read(word_file, vocabulary, cache, say)
+    models.mkdir(parents=True, exist_ok=True)
     known = source.vectors
     found = look_up(vocabulary, known, source.median_norm)
     dimension = len(next(iter(known.values())))
@@ -168,7 +170,10 @@ def _encoder(
 
 def _create(group: zarr.Group, name: str, shape: tuple[int, ...], dtype: str) -> zarr.Array:
     chunks = (CHUNK_ROWS, *shape[1:])
-    return group.create_array(name, shape=shape, chunks=chunks, dtype=dtype, compressors=None)
+    return group.create_array(
+        name, shape=shape, chunks=chunks, dtype=dtype, compressors=None,
+        config={"write_empty_chunks": True},  # what is absent is lost, and never zeros
+    )  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -198,7 +203,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     settings = fill(TextSettings, read_settings(arguments.settings))
-    pairs = read_pairs_file(arguments.pairs)
+    pairs = read_pairs_file(arguments.pairs, ["pair_id", "video_id", "split", "order", "sentence"])
     extract_text(
         pairs,
         arguments.word_vectors,

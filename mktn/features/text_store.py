@@ -10,13 +10,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import zarr
-from zarr.errors import GroupNotFoundError
 
 from mktn.errors import UserError
-from mktn.features.store_checksums import StoreChecksums
+from mktn.features.zarr_group import ZarrGroup
 
-FORMAT = 1
+AGAIN = "remove it and run `mktn extract-text` again"
 
 
 class TextStore:
@@ -28,23 +26,10 @@ class TextStore:
 
     def __init__(self, path: str | Path, pair_ids: Iterable[str]) -> None:
         self.path = Path(path)
-        self._checksums = StoreChecksums(self.path)
-        self._checksums.check("zarr.json")
-        try:
-            self._group = zarr.open_group(self.path, mode="r", zarr_format=3)
-        except (OSError, GroupNotFoundError) as error:
-            raise UserError(
-                "text store is missing", where=self.path, do="run `mktn extract-text`"
-            ) from error
-        self.attributes = dict(self._group.attrs)
-        if self.attributes.get("format") != FORMAT:
-            raise UserError(
-                "store written by another version",
-                where=self.path,
-                found=f"format {self.attributes.get('format')!r}",
-                expected=f"format {FORMAT}",
-                do="remove it and run `mktn extract-text` again",
-            )
+        if not self.path.exists():
+            raise UserError("text store is missing", where=self.path, do="run `mktn extract-text`")
+        self._group = ZarrGroup(self.path)
+        self.attributes = self._group.attributes
         found, expected = self.attributes.get("pair_ids_sha256"), pair_ids_sha256(pair_ids)
         if found != expected:
             raise UserError(
@@ -52,16 +37,17 @@ class TextStore:
                 where=self.path,
                 found=f"pair_ids_sha256 {str(found)[:12]}",
                 expected=expected[:12],
-                do="remove it and run `mktn extract-text` again",
+                do=AGAIN,
             )
-        self._checksums.note_missing()
-        self.offsets: np.ndarray = self._array("offsets")
-        self.sentences: np.ndarray = self._array("sentences")
+        self._check_shape("words", 2)
+        self.offsets: np.ndarray = self._array("offsets", 1)
+        self.sentences: np.ndarray = self._array("sentences", 2)
+        self._check_offsets()
 
     @cached_property
     def all_words(self) -> np.ndarray:
         """The words of all pairs one after the other, (N,D_w) float32; read when first used."""
-        return self._array("words")
+        return self._array("words", 2)
 
     def words(self, row: int) -> np.ndarray:
         """The word vectors of one pair, (L,D_w) float32, by its row in pairs.parquet."""
@@ -81,18 +67,40 @@ class TextStore:
     def __len__(self) -> int:
         return len(self.sentences)
 
-    def _array(self, name: str) -> np.ndarray:
-        self._checksums.check_all(f"{name}/")
-        try:
-            array = self._group[name]
-        except KeyError as error:
+    def _check_offsets(self) -> None:
+        """Raise UserError unless each sentence has words, and all words are a sentence's."""
+        counts = np.diff(self.offsets)
+        words = self._group.array("words").shape[0]
+        whole = len(counts) == len(self.sentences) and self.offsets[:1].tolist() == [0]
+        if not whole or counts.min(initial=1) < 1 or self.offsets[-1] != words:
             raise UserError(
-                "array is missing",
+                "arrays do not belong together",
                 where=self.path,
-                expected=name,
-                do="remove it and run `mktn extract-text` again",
-            ) from error
-        return np.asarray(array)
+                found=f"{len(self.sentences)} sentences, {words} words, {len(counts)} counts of"
+                f" words of which the least is {counts.min(initial=1)}",
+                do=AGAIN,
+            )
+
+    def _array(self, name: str, dimensions: int) -> np.ndarray:
+        self._check_shape(name, dimensions)
+        found = self._group.read([name], slice(None))[name]
+        # The sums are read through once; a number that is none makes them so.
+        if found.dtype.kind == "f" and not np.isfinite(found.sum()):
+            raise UserError(
+                f"array {name!r} has numbers that are not finite", where=self.path, do=AGAIN
+            )
+        return found
+
+    def _check_shape(self, name: str, dimensions: int) -> None:
+        array = self._group.array(name)
+        if array.ndim != dimensions:
+            raise UserError(
+                f"array {name!r} of another shape",
+                where=self.path,
+                found=array.shape,
+                expected=f"{dimensions} dimensions",
+                do=AGAIN,
+            )
 
 
 def pair_ids_sha256(pair_ids: Iterable[str]) -> str:

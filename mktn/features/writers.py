@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import zarr
 
+from mktn.errors import UserError
 from mktn.features.journal import PartJournal
 from mktn.features.resampled_writer import ResampledWriter
 from mktn.features.sharded import Compressor, Row, ShardedArrays
@@ -147,8 +148,10 @@ class PartWriter(StoreWriter):
             self._context.__exit__(*raised)
         elif raised[1] is None:
             self._journal.finish(self.path)
-        else:
+        elif self.manifest or not isinstance(raised[1], UserError):
             self._journal.close()
+        else:
+            self._journal.abandon()
 
     def append(
         self,

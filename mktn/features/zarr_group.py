@@ -1,7 +1,7 @@
 """Reading a Zarr v3 group of features and its manifest, each file checked before its use."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import tensorstore
 
 from mktn.errors import UserError
 from mktn.features.store_checksums import StoreChecksums
+from mktn.features.store_shapes import check_manifest
 from mktn.parquet import read_parquet
 
 FORMAT = 1
@@ -32,12 +33,15 @@ class ZarrGroup:
         self.checksums.check("zarr.json")
         try:
             metadata = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            attributes = metadata.get("attributes", {})
+            if not isinstance(attributes, dict):
+                raise ValueError("attributes that are no mapping")
+        except (OSError, ValueError, AttributeError, RecursionError) as error:
             raise UserError(
-                "not a feature store", where=path, found=type(error).__name__,
+                "not a store of features or text", where=path, found=type(error).__name__,
                 expected="a Zarr v3 group with zarr.json", do="remove it and make it again",
             ) from error  # fmt: skip
-        self.attributes: dict[str, Any] = metadata.get("attributes", {})
+        self.attributes: dict[str, Any] = attributes
         if self.attributes.get("format") != FORMAT:
             raise UserError(
                 "store written by another version", where=path,
@@ -107,15 +111,19 @@ class ZarrGroup:
             do="remove the store and make it again",
         )  # fmt: skip
 
-    def manifest(self) -> pl.DataFrame:
+    def manifest(self, schema: Mapping[str, Any]) -> pl.DataFrame:
+        """`manifest.parquet`. Raises UserError where a column of the schema is missing or of
+        another type, an id cannot name a file, or rows are said to be that the arrays lack."""
         path = self.path / "manifest.parquet"
         if not path.is_file():
             raise UserError("missing file", where=path, do="remove the store and make it again")
         self.checksums.check(path.name)
         try:
-            return read_parquet(path, delete=self.path)
+            frame = read_parquet(path, delete=self.path)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise UserError(
                 "manifest cannot be read", where=path, found=error,
                 do="remove the store and make it again",
             ) from error  # fmt: skip
+        check_manifest(frame, schema, self.array("features").shape[0], path)
+        return frame

@@ -10,13 +10,15 @@ import polars as pl
 
 from mktn.config import fill, read_settings
 from mktn.errors import UserError
-from mktn.features.pairs_file import read_pairs_file, read_table_of
+from mktn.features.pairs_file import read_rejected, read_relations, read_table_of
 from mktn.features.store import ResampledStore
+from mktn.features.table_checks import check_columns
 from mktn.parquet import write_parquet
 from mktn.seeds import named_rng
 
 SCHEMA = {"split": pl.String, "group": pl.Int64, "video_id": pl.String, "pair_id": pl.String}
 ABSENT = "not in the feature store"
+NEEDED = ["split", "video_id", "pair_id"]
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     settings = fill(GroupSettings, read_settings(arguments.settings))
     store = ResampledStore(arguments.features)
-    pairs, rejected = usable(read_pairs_file(arguments.pairs), store.video_ids, store.errors)
+    everything = read_table_of("pairs", arguments.pairs, needed=NEEDED)
+    pairs, rejected = usable(everything, store.video_ids, store.errors)
     if pairs.is_empty():
         raise UserError(
             "no pair has video features",
@@ -164,9 +167,10 @@ def run(arguments: argparse.Namespace) -> None:
             found=f"{rejected.height} pairs of other or failed videos",
             do="give the features of these pairs' videos",
         )
-    relations = read_table_of("relate", arguments.relations)
+    relations = read_relations(arguments.relations, everything["pair_id"])
     groups = group(pairs, relations, settings)
-    before = read_pairs_file(arguments.rejected_pairs)
+    before = read_rejected(arguments.rejected_pairs)
+    check_columns(rejected, before.columns, arguments.pairs, "run `mktn pairs` again")
     both = pl.concat([before, rejected.select(before.columns)])
     for frame, path in ((groups, arguments.groups), (both, arguments.rejected)):
         write_parquet(frame, path)

@@ -15,7 +15,7 @@ import torch
 from mktn.datasets import PARTITIONS
 from mktn.datasets.sentences import normalised
 from mktn.errors import UserError
-from mktn.features.pairs_file import read_pairs_file, read_table_of
+from mktn.features.pairs_file import read_pairs_file, read_relations, read_table_of
 from mktn.features.reader import FeatureReader
 from mktn.features.store import ResampledStore
 from mktn.features.text_store import TextStore
@@ -24,6 +24,12 @@ from mktn.grouping.share import by_video, empty_frames, share
 from mktn.seeds import named_rng
 
 OrderMode = Literal["annotation", "shuffled", "none"]
+PAIR_COLUMNS = [
+    *("dataset", "split", "video_id", "pair_id", "sentence", "order"),
+    *("start_s", "end_s", "duration_s"),
+]
+
+PHRASES = {"train": "training", "val": "validation"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,12 +59,14 @@ class PairData:
         config: LoaderConfig | None = None,
     ) -> None:
         self.config = config or LoaderConfig()
-        everything = read_pairs_file(pairs)
+        everything = read_pairs_file(pairs, PAIR_COLUMNS)
         self.text = TextStore(text, everything["pair_id"].to_list())
-        grouped = read_table_of("group", groups)
+        grouped = read_table_of("group", groups, ["pair_id", "video_id", "split", "group"])
+        _check_of_pairs(grouped, everything, groups)
         self.pairs = everything.with_row_index("text_row").join(
             grouped.select("pair_id", "group"), on="pair_id", how="inner", maintain_order="left"
         )
+        self.known, self.groups_path = everything["pair_id"], groups
         self.store = ResampledStore(features)
         self._check_features()
         self.reader = FeatureReader(self.store, self.config.memory_gb)
@@ -74,6 +82,38 @@ class PairData:
     def split(self, split: str) -> np.ndarray:
         """Row numbers of the usable pairs of a split, int64."""
         return np.flatnonzero((self.pairs["split"] == split).to_numpy())
+
+    def sizes(self) -> dict[str, int]:
+        """What a model's sizes take from the data."""
+        return {
+            "frames": self.store.frames,
+            "dimension": self.store.dimension,
+            "patch_dimension": self.store.patch_dimension,
+            "word_dimension": self.text.all_words.shape[1],
+            "sentence_dimension": self.text.sentences.shape[1],
+        }
+
+    def check_dataset(self, dataset: str) -> None:
+        """Raises UserError when the pairs are of another dataset."""
+        foreign = sorted(set(self.pairs["dataset"]) - {dataset})
+        if foreign:
+            raise UserError(
+                "the pairs are of another dataset",
+                where="pairs",
+                found=foreign[0],
+                expected=dataset,
+                do="give the pairs of this dataset, or name theirs",
+            )
+
+    def check_splits(self, *splits: str) -> None:
+        """Raises UserError when a split has no usable pair."""
+        for split in splits:
+            if not len(self.split(split)):
+                raise UserError(
+                    f"there is no usable {PHRASES.get(split, split)} pair",
+                    where=self.groups_path,
+                    do="give features of videos of this split, and make the groups again",
+                )
 
     def check_partition(self, partition: str) -> None:
         """Raises UserError when the pairs have a split that the partition has not."""
@@ -213,9 +253,9 @@ class PairData:
         if relations is None or not self.config.related:
             return table
         row_of = {pair_id: row for row, pair_id in enumerate(self.pair_ids)}
+        table_of = read_relations(relations, self.known)
         related = (
-            read_table_of("relate", relations)
-            .filter(pl.col("kind") != "temporal")
+            table_of.filter(pl.col("kind") != "temporal")
             .group_by("pair_a", "pair_b")
             .agg(pl.col("weight").max())
             .sort(["pair_a", "weight", "pair_b"], descending=[False, True, False])
@@ -251,7 +291,23 @@ class PairData:
         return order
 
 
+def _check_of_pairs(grouped: pl.DataFrame, pairs: pl.DataFrame, where: str | Path) -> None:
+    """Raises UserError where groups hold a pair that is not there, or is of another video."""
+    same = ["pair_id", "video_id", "split"]
+    foreign = grouped.join(pairs.select(same), on=same, how="anti", maintain_order="left")
+    if foreign.height:
+        raise UserError(
+            "groups of other pairs",
+            where=where,
+            found=f"{foreign.height} that are not among the pairs, the first"
+            f" {foreign['pair_id'][0]} of {foreign['video_id'][0]}",
+            do="run `mktn group` again",
+        )
+
+
 def _split(rows: np.ndarray, group: np.ndarray) -> dict[int, np.ndarray]:
+    if not len(rows):
+        return {}
     by = np.argsort(group, kind="stable")
     ids, starts = np.unique(group[by], return_index=True)
     parts = np.split(rows[by], starts[1:])

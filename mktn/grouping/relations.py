@@ -163,7 +163,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     settings = fill(RelationSettings, read_settings(arguments.settings))
     torch.set_num_threads(settings.threads)
-    pairs = read_pairs_file(arguments.pairs)
+    pairs = read_pairs_file(arguments.pairs, ["pair_id", "video_id", "split", "order", "sentence"])
     text = TextStore(arguments.text, pairs["pair_id"])
     relations = relate(pairs, text.sentences, settings)
     write_parquet(relations, arguments.out)

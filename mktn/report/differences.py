@@ -129,14 +129,6 @@ def _read_moments(path: Path, run: Run, targets: pl.DataFrame) -> dict[float, Fl
             expected=f"{run.split} pairs of {run.dataset}",
             do="give the pairs.parquet that the run was evaluated on",
         )
-    wrong = frame.filter((pl.col("rank") < 1) | pl.struct("row", "nms", "rank").is_duplicated())
-    if wrong.height:
-        raise UserError(
-            "a rank stands twice or is below 1",
-            where=f"{path}, {wrong['pair_id'][0]}",
-            found=f"rank {wrong['rank'][0]}",
-            expected="each rank from 1 once",
-        )
     n = max((n for _, n, _ in run.metrics if n is not None), default=1)
     frame = frame.filter(pl.col("rank") <= n)
     by_threshold = {}

@@ -39,6 +39,8 @@ def read_table(path: Path) -> Table:
     """The parts of one table. Raises UserError when the file is not one of `mktn tables`."""
     head, section, sections = read_text(path).partition("\n## ")
     title, _, preface = head.partition("\n")
+    if section and not sections.endswith("\n"):
+        raise UserError("table is cut short", where=path, do="run mktn tables again")
     if not title.startswith("# Table ") or not section:
         raise UserError(
             "not a table",

@@ -165,6 +165,7 @@ def test_a_folder_where_no_video_can_be_used_is_one_line(source, tmp_path, capsy
     wrong = tmp_path / "wrong"
     (wrong / "videos").mkdir(parents=True)
     pl.read_parquet(source / "pairs.parquet").write_parquet(wrong / "pairs.parquet")
+    capsys.readouterr()
     assert extract(wrong, weights, tmp_path / "parts", "c3d", 0, 1) == 2
     line = capsys.readouterr().err
     assert line.count("\n") == 1

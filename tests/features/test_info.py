@@ -242,7 +242,7 @@ def test_what_is_no_store_is_one_line(tmp_path: Path, info: Info) -> None:
     assert "found a file, expected a folder of part-*.zarr" in info.error(file)
     write_part(tmp_path, 0, EXTRACTED)
     (tmp_path / "part-0.zarr" / "features" / "zarr.json").write_text("{")
-    assert "part-0.zarr/features/zarr.json: metadata cannot be read" in info.error(tmp_path)
+    assert "part-0.zarr/features/zarr.json: damaged file" in info.error(tmp_path)
     (tmp_path / "part-0.zarr" / "manifest.parquet").unlink()
     assert "manifest.parquet: missing file" in info.error(tmp_path)
 

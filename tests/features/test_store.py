@@ -116,7 +116,7 @@ def test_a_store_without_patches(tmp_path):
 
 def test_another_version_is_refused(tmp_path):
     path = tmp_path / "x.zarr"
-    with pytest.raises(UserError, match="not a feature store"):
+    with pytest.raises(UserError, match="not a store of features"):
         ResampledStore(path)
     with ResampledWriter(path, 1, 2, 3) as writer:
         writer.append("v", np.zeros((2, 3)), None, 1.0)

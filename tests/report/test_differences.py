@@ -171,13 +171,19 @@ def edit(path: Path, change: Any) -> None:
         (lambda f: f.with_columns(end_s=pl.col("end_s") + 9), "predictions do not give the metri"),
         (lambda f: f.filter(pl.col("rank") > 1), "predictions do not give the metrics"),
         (lambda f: f.with_columns(nms=0.4), "no predictions for an NMS threshold, found 0.4"),
-        (lambda f: pl.concat([f, f[:1]]), "test/v0#0: a rank stands twice"),
-        (lambda f: f.with_columns(rank=pl.col("rank") - 1), "below 1, found rank 0"),
         (
-            lambda f: f.with_columns(pair_id=pl.lit("train/t#0")),
+            lambda f: pl.concat([f, f[:1]]),
+            "rank stand twice, found 'test/v0#0'",
+        ),
+        (
+            lambda f: f.with_columns(rank=pl.col("rank") - 1),
+            "rank, row 0: value refused, found 0",
+        ),
+        (
+            lambda f: f[:1].with_columns(pair_id=pl.lit("train/t#0")),
             "predictions of a pair that is not there, found train/t#0, expected test pairs",
         ),
-        (lambda f: f.drop("rank"), "table cannot be read"),
+        (lambda f: f.drop("rank"), "column is missing"),
     ],
 )
 def test_predictions_that_do_not_belong_to_the_metrics_are_refused(
