@@ -6,6 +6,7 @@ mktn.engine.criterion.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -188,14 +189,22 @@ def boundary_cells(span_frames: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]
     return start, torch.maximum(end, start)
 
 
-def span(start_logits: Tensor, end_logits: Tensor, start: Tensor, end: Tensor) -> Tensor:
-    """L_2 of Eq. 9: cross-entropy of the start and end frames; logits (Q,T), cells (Q,)."""
-    return functional.cross_entropy(start_logits, start) + functional.cross_entropy(
-        end_logits, end
+def span(
+    start_logits: Tensor, end_logits: Tensor, start: Tensor, end: Tensor, of: int | None = None
+) -> Tensor:
+    """L_2 of Eq. 9: cross-entropy of the start and end frames; logits (Q,T), cells (Q,).
+
+    `of`, here and below: these are a part, maybe empty, of so many queries, and the value is
+    their part of the mean over all.
+    """
+    return _mean(functional.cross_entropy, start_logits, start, of=of) + _mean(
+        functional.cross_entropy, end_logits, end, of=of
     )
 
 
-def float_boundary(offsets: Tensor, span_frames: Tensor, start: Tensor, end: Tensor) -> Tensor:
+def float_boundary(
+    offsets: Tensor, span_frames: Tensor, start: Tensor, end: Tensor, of: int | None = None
+) -> Tensor:
     """L_3 of Eq. 10 at the true cells: smooth L1 of the share of the boundary frame covered.
 
     offsets (Q,T,2) in (0,1), span_frames (Q,2), start and end cells (Q,). Targets
@@ -205,12 +214,13 @@ def float_boundary(offsets: Tensor, span_frames: Tensor, start: Tensor, end: Ten
     pairs = torch.arange(len(start), device=start.device)
     start_share = (1 - (span_frames[:, 0] - start)).clamp(0, 1)
     end_share = (span_frames[:, 1] - end).clamp(0, 1)
-    return functional.smooth_l1_loss(
-        offsets[pairs, start, 0], start_share
-    ) + functional.smooth_l1_loss(offsets[pairs, end, 1], end_share)
+    smooth_l1 = functional.smooth_l1_loss
+    return _mean(smooth_l1, offsets[pairs, start, 0], start_share, of=of) + _mean(
+        smooth_l1, offsets[pairs, end, 1], end_share, of=of
+    )
 
 
-def csm_span(predicted: Tensor, target: Tensor) -> Tensor:
+def csm_span(predicted: Tensor, target: Tensor, of: int | None = None) -> Tensor:
     """L_csm: SmoothL1 + (1 - gIoU) of spans (Q,2) as fractions of the duration."""
     inner = torch.minimum(predicted[:, 1], target[:, 1]) - torch.maximum(
         predicted[:, 0], target[:, 0]
@@ -222,7 +232,15 @@ def csm_span(predicted: Tensor, target: Tensor) -> Tensor:
     union = (predicted[:, 1] - predicted[:, 0]) + (target[:, 1] - target[:, 0]) - overlap
     tiny = 1e-8
     g_iou = overlap / union.clamp(min=tiny) - (outer - union) / outer.clamp(min=tiny)
-    return functional.smooth_l1_loss(predicted, target) + (1 - g_iou).mean()
+    apart = (1 - g_iou).mean() if of is None else (1 - g_iou).sum() / of
+    return _mean(functional.smooth_l1_loss, predicted, target, of=of and 2 * of) + apart
+
+
+def _mean(loss: Callable[..., Tensor], found: Tensor, target: Tensor, of: int | None) -> Tensor:
+    """A loss's mean over its values, or its sum over `of`."""
+    if of is None:
+        return loss(found, target)
+    return loss(found, target, reduction="sum") / of
 
 
 def _mean_where(values: Tensor, mask: Tensor) -> Tensor:

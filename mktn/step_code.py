@@ -30,6 +30,7 @@ LOADING = [
     "features/pairs_file.py",
     "grouping/batch.py",
     "grouping/loader.py",
+    "grouping/share.py",
     *(f"features/{name}.py" for name in (*READ_STORES, "reader")),
     "features/text_store.py",
     "engine/checkpoint.py",
@@ -126,6 +127,7 @@ STEP_CODE = {
         *(f"engine/{name}.py" for name in ("train", "fit", "finite", "resume", "interrupts")),
         *(f"engine/{name}.py" for name in ("run_config", "run_identity", "run_lock", "metrics")),
         *(f"engine/{name}.py" for name in ("criterion", "gradients", "predict", "decode")),
+        *(f"engine/{name}.py" for name in ("objective", "distributed", "launch")),
         *(f"engine/{name}.py" for name in ("meter", "log_columns", "run_state", "event_files")),
     ],
     "evaluate": [

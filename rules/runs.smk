@@ -25,6 +25,7 @@ def training_settings(variant):
             "seed": int(wildcards.seed),
             "device": config["device"],
             "threads": config["threads"],
+            "processes": config["processes"],
             **sections,
             "loader": {**sections["loader"], "hidden": BLIND.get(variant)},
         }

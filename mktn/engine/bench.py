@@ -18,6 +18,7 @@ from mktn.files import write_text
 # what is measured -> its module and settings
 BENCHES = {
     "multipair": ("mktn.engine.multipair_bench", "MultipairSettings"),
+    "processes": ("mktn.engine.processes_bench", "ProcessesSettings"),
     "similarity": ("mktn.engine.similarity_bench", "SimilaritySettings"),
     "reading": ("mktn.engine.reading_bench", "ReadingSettings"),
     "import": ("mktn.engine.import_bench", "ImportBenchSettings"),

@@ -11,6 +11,9 @@ from mktn.errors import UserError
 from mktn.grouping.batch import PairBatch
 from mktn.models.variants import Variant
 
+# Outputs of a process's own queries; the others are of all of them.
+OF_A_QUERY = frozenset({"start_logits", "end_logits", "offsets", "csm_span"})
+
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
@@ -64,10 +67,19 @@ class Criterion(torch.nn.Module):
     ) -> dict[str, Tensor]:
         """Each term's unweighted value, `total`, and `negative_share` of AVM's candidates.
 
-        progress in [0,1] is the share of the training that is done.
+        progress in [0,1] is the share of the training that is done. Of a share of a batch they
+        are this process's part: their sums over the processes are the values of the whole batch.
         """
         outputs = {name: value.float() for name, value in outputs.items()}
         config, terms = self.config, {}
+        whole, part, of = batch, 1.0, None
+        if batch.share is not None:
+            # What each process computes of all videos and queries counts in equal parts.
+            whole, part = batch.share.whole, 1.0 / batch.share.processes
+            of = len(whole.video_index)
+            outputs |= {
+                name: outputs[name][: batch.share.own] for name in OF_A_QUERY & outputs.keys()
+            }
         total = outputs["start_logits"].new_zeros(())
 
         def add(name: str, weight: float, value: Tensor) -> None:
@@ -75,27 +87,28 @@ class Criterion(torch.nn.Module):
             terms[name] = value
             total = total + weight * value
 
-        span_frames = batch.span_frames()
-        frames = batch.frame_mask.sum(dim=1)[batch.video_index]
+        own = slice(None if batch.share is None else batch.share.own)
+        span_frames = batch.span_frames()[own]
+        frames = batch.frame_mask.sum(dim=1)[batch.video_index][own]
         start, end = losses.boundary_cells(span_frames, frames)
         logits = outputs["start_logits"], outputs["end_logits"]
-        add("span", config.w_span, losses.span(*logits, start, end))
-        floats = losses.float_boundary(outputs["offsets"], span_frames, start, end)
+        add("span", config.w_span, losses.span(*logits, start, end, of))
+        floats = losses.float_boundary(outputs["offsets"], span_frames, start, end, of)
         add("float", config.w_float, floats)
         if "csm_span" in outputs:
             target = span_frames / frames[:, None]
-            add("csm", config.w_csm, losses.csm_span(outputs["csm_span"], target))
-        positive = batch.positive()
+            add("csm", config.w_csm, losses.csm_span(outputs["csm_span"], target, of))
+        positive = whole.positive()
         matched = [outputs[name] for name in ("s_es", "s_op") if name in outputs]
         if matched:
             q, lam = self._rince()
             constants = (config.temperature, q, lam)
             aligned = losses.alignment(matched, positive, *constants, printed=config.printed_rince)
-            add("proto", config.w_proto, aligned)
+            add("proto", config.w_proto, part * aligned)
         if "s_avm" in outputs:
-            contrast, share = self._contrast(outputs, batch, positive, progress)
-            add("cl", config.w_cl, contrast)
-            terms["negative_share"] = share
+            contrast, share = self._contrast(outputs, whole, positive, progress)
+            add("cl", config.w_cl, part * contrast)
+            terms["negative_share"] = part * share
         terms["total"] = total
         return terms
 

@@ -13,6 +13,7 @@ from mktn.errors import UserError
 from mktn.files import write_json
 
 if TYPE_CHECKING:
+    from mktn.engine.distributed import Processes
     from mktn.grouping.batch import PairBatch
 
 SHOWN = 4  # names in the line; all of them are in the file
@@ -25,38 +26,44 @@ def check_finite(
     batch: "PairBatch",
     place: tuple[int, int, Path | None],
     parameters: Mapping[str, nn.Parameter] | None = None,
+    processes: "Processes | None" = None,
 ) -> None:
     """Raise UserError where `value`, the loss or the norm of the gradient, is not finite.
 
     `place` is the epoch, the step and the run's folder. The line has the loss terms, the batch's
     pairs, what of its input is not finite, and whose gradients are not; where there is a folder,
     not_finite.json there has all of the names. The checkpoint is left as it is: the updates
-    since may be what led here.
+    since may be what led here. Where several `processes` share the batch, each is told the same.
     """
     if torch.isfinite(value):
         return
     epoch, step, run = place
     values = {name: f"{term.item():g}" for name, term in terms.items()}
-    inputs = _inputs(batch)
+    inputs, pair_ids, writes = _inputs(batch), batch.whole.pair_ids, True
+    if processes is not None:
+        inputs, writes = processes.names(inputs), processes.first
     broken = [
         name
         for name, parameter in (parameters or {}).items()
         if parameter.grad is not None and not torch.isfinite(parameter.grad).all()
     ]
-    names = {"pairs": batch.pair_ids, "inputs": inputs, "gradients": broken}
+    names = {"pairs": pair_ids, "inputs": inputs, "gradients": broken}
     account = None if run is None else run / NOT_FINITE
     if account is not None:
         # A full disk must not hide the reason.
         with contextlib.suppress(OSError, UserError):
-            write_json({"epoch": epoch, "step": step, "terms": values, **names}, account)
+            if writes:
+                write_json({"epoch": epoch, "step": step, "terms": values, **names}, account)
+        if processes is not None:
+            processes.wait()
         account = account if account.is_file() else None
-    shown = SHOWN if account else len(batch.pair_ids)
+    shown = SHOWN if account else len(pair_ids)
     found = ", ".join(f"{name} {term}" for name, term in values.items())
     for label, of in (("not finite: gradients of", broken), ("not finite:", inputs)):
         if of:
             found += f"; {label} {_first(of, SHOWN)}"
-    found += f"; pairs {_first(batch.pair_ids, shown)}"
-    found += f", all in {account}" if account and len(batch.pair_ids) > shown else ""
+    found += f"; pairs {_first(pair_ids, shown)}"
+    found += f", all in {account}" if account and len(pair_ids) > shown else ""
     do = (
         "mend these features or vectors"
         if inputs

@@ -14,12 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from mktn.engine.criterion import Criterion
+from mktn.engine.distributed import Processes
 from mktn.engine.event_files import EventFiles
 from mktn.engine.finite import check_finite
 from mktn.engine.gradients import encoder_gradients, warn_of_swamping
 from mktn.engine.meter import EpochMeter
 from mktn.engine.metrics import temporal_iou
-from mktn.engine.predict import autocast, choose_device, predict
+from mktn.engine.objective import Objective
+from mktn.engine.predict import choose_device, predict
 from mktn.engine.run_config import RunConfig
 from mktn.errors import UserError
 from mktn.seeds import named_seed
@@ -48,8 +50,8 @@ class Progress:
 class Training:
     """One training; between any two steps its state can be taken, and restored in another process.
 
-    `run` is the folder that an account of a loss that is not finite goes to. Raises UserError
-    where there is nothing to train on.
+    `run` is the folder that an account of a loss that is not finite goes to. `processes` share
+    each batch, and stand at the same place. Raises UserError where there is nothing to train on.
     """
 
     def __init__(
@@ -59,13 +61,18 @@ class Training:
         data: "PairData",
         config: RunConfig,
         run: Path | None = None,
+        processes: Processes | None = None,
     ) -> None:
-        settings, self.device = config.train, choose_device(config.device)
+        self.processes = processes or Processes(choose_device(config.device))
+        settings, self.device = config.train, self.processes.device
         self.network, self.criterion, self.data = network, criterion, data
         self.config, self.run_folder = config, run
-        torch.manual_seed(named_seed(config.seed, "train", config.dataset, config.variant))
+        # Each process draws its own dropout; the first as if it were alone.
+        rank = (self.processes.rank,) if self.processes.rank else ()
+        torch.manual_seed(named_seed(config.seed, "train", config.dataset, config.variant, *rank))
         network.to(self.device)
         criterion.to(self.device)
+        self.objective = self.processes.parallel(Objective(network, criterion))
         self.parameters = [*network.parameters(), *criterion.parameters()]
         rest: dict[str, Any] = {"params": [*network.parameters()]}
         # Decay would pull a learned q and lambda to one half.
@@ -104,14 +111,21 @@ class Training:
             self._epoch(between)
         self.network.load_state_dict(self.best_state)
         at = self.progress
-        print(f"selected epoch {at.best_epoch}: validation mIoU {at.best:.2f}", file=sys.stderr)
+        if self.processes.first:
+            print(
+                f"selected epoch {at.best_epoch}: validation mIoU {at.best:.2f}", file=sys.stderr
+            )
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """All that the next steps depend on: tensors by name, and the rest as JSON has it."""
+        """All that the next steps depend on: tensors by name, and the rest as JSON has it.
+
+        All processes take it together; it is the same in each.
+        """
         self.progress.elapsed_s = time.perf_counter() - self._started
         self.progress.meter = self.meter.state()
         optimizer = self.optimizer.state_dict()
-        tensors = {f"rng/{name}": state for name, state in self._rng_states().items()}
+        states = self._rng_states().items()
+        tensors = {f"rng/{name}": self.processes.rows(state) for name, state in states}
         for part, values in (
             ("network", self.network.state_dict()),
             ("best", self.best_state),
@@ -147,9 +161,11 @@ class Training:
         if self.progress.meter:
             self.meter.restore(self.progress.meter)
         self.rows = [row.to(self.device) for row in tensors["rows"]] if "rows" in tensors else []
-        torch.set_rng_state(parts["rng"]["cpu"])
+        # A copy: torch reads a state from where its storage begins, also of a row of a tensor.
+        own = {name: states[self.processes.rank].clone() for name, states in parts["rng"].items()}
+        torch.set_rng_state(own["cpu"])
         if self.device.type == "cuda":
-            torch.cuda.set_rng_state(parts["rng"]["cuda"], self.device)
+            torch.cuda.set_rng_state(own["cuda"], self.device)
 
     def _rng_states(self) -> dict[str, Tensor]:
         # All other draws are from named seeds, which have no state.
@@ -170,9 +186,15 @@ class Training:
         self.network.train()
         # disable=None: a bar in a terminal, nothing in a log.
         bar = tqdm(
-            packed[at.position :], name, len(packed), False, initial=at.position, disable=None
+            packed[at.position :],
+            name,
+            len(packed),
+            leave=False,
+            initial=at.position,
+            disable=None if self.processes.first else True,
         )
-        read = (self.data.batch(pairs, related=True, seed=self.config.seed) for pairs in bar)
+        seed, part = self.config.seed, self.processes.part
+        read = (self.data.batch(pairs, related=True, seed=seed, part=part) for pairs in bar)
         for batch in self.meter.batches(read):
             self._step(batch)
             between()
@@ -183,7 +205,7 @@ class Training:
         row["val_mIoU"] = None
         if at.epoch + 1 == settings.epochs or (at.epoch + 1) % settings.validate_every == 0:
             with self.meter.validating():
-                row |= validate(self.network, self.data, self.device, between)
+                row |= validate(self.network, self.data, self.processes, between)
             if row["val_mIoU"] > at.best:
                 at.best, at.best_epoch = row["val_mIoU"], at.epoch
                 self.best_state = copy.deepcopy(self.network.state_dict())
@@ -193,33 +215,39 @@ class Training:
         at.log.append(row)
         if self.events:
             self.events.epoch(at.step - 1, row)
-        _report(row)
+        if self.processes.first:
+            _report(row)
         at.epoch, at.position, at.elapsed_s, self.rows = at.epoch + 1, 0, 0.0, []
 
     def _step(self, batch: "PairBatch") -> None:
         """One update; raises NotFinite before it where the loss or the gradient is not finite."""
         at, settings = self.progress, self.config.train
         batch = batch.to(self.device)
-        with autocast(self.device):
-            outputs = self.network(batch)
+        processes = self.processes
         progress = at.step / max(self.steps - 1, 1)
-        terms = self.criterion(outputs, batch, progress)
+        own = self.objective(batch, progress)
+        # Of the whole batch, and so the same in each process: none goes on where another stops.
+        values = processes.total(torch.stack([value.detach() for value in own.values()]))
+        terms = dict(zip(own, values, strict=True))
         self.optimizer.zero_grad(set_to_none=True)
         if not self.rows:
             at.terms, at.norms = list(terms), {}
             if settings.gradients_every and at.epoch % settings.gradients_every == 0:
-                at.norms = encoder_gradients(terms, self.network, self.criterion.config)
-                warn_of_swamping(at.norms, at.epoch)
+                losses = self.criterion.config
+                at.norms = encoder_gradients(own, self.network, losses, processes.total)
+                if processes.first:
+                    warn_of_swamping(at.norms, at.epoch)
         place = (at.epoch, at.step, self.run_folder)
-        check_finite(terms["total"], "loss", terms, batch, place)
-        terms["total"].backward()
+        check_finite(terms["total"], "loss", terms, batch, place, processes=processes)
+        (own["total"] * processes.size).backward()
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
-        check_finite(norm, "gradient", terms, batch, place, self._named_parameters())
+        named = self._named_parameters()
+        check_finite(norm, "gradient", terms, batch, place, named, processes)
         nn.utils.clip_grads_with_norm_(self.parameters, settings.clip, norm)
         self.optimizer.step()
         self.scheduler.step()
-        self.rows.append(torch.stack([value.detach() for value in terms.values()]))
+        self.rows.append(values)
         phi = self.criterion.threshold(progress)
         self.meter.step(batch, norm, terms.get("negative_share"), phi)
         if self.events:
@@ -255,21 +283,35 @@ def one_cycle(progress: float, warm_up: float) -> float:
 def validate(
     network: nn.Module,
     data: "PairData",
-    device: torch.device,
+    processes: Processes,
     between: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
     """Validation mIoU and R@1 at IoU .5 of the best moment, in per cent; they choose the epoch.
 
-    `between` is called after each batch.
+    Each process answers batches of its own; the result is that of all, the same in each.
+    `between` is called after each batch, where there is one process: several cannot stop there
+    together, as they have different numbers of batches.
     """
+    device, alone = processes.device, processes.size == 1
     found = predict(
-        network, data, "val", device=device, n=1, nms_thresholds=[1.0], between=between
+        network,
+        data,
+        "val",
+        device=device,
+        n=1,
+        nms_thresholds=[1.0],
+        part=processes.part,
+        between=between if alone else lambda: None,
     )[1.0]
-    if not found.pair_ids:
-        raise UserError("there is no usable validation pair", where="groups.parquet")
     target = dict(zip(data.pair_ids, data.span_s, strict=True))
-    iou = temporal_iou(found.spans_s[:, 0], np.stack([target[p] for p in found.pair_ids]))
-    return {"val_mIoU": 100 * float(iou.mean()), "val_R1_0.5": 100 * float((iou > 0.5).mean())}
+    spans_s = np.array([target[p] for p in found.pair_ids]).reshape(-1, 2)
+    iou = temporal_iou(found.spans_s[:, 0], spans_s)
+    sums = torch.tensor([iou.sum(), (iou > 0.5).sum(), len(iou)], dtype=torch.float64)
+    all_iou, above, count = processes.total(sums.to(device)).tolist()
+    if not count:
+        raise UserError("there is no usable validation pair", where="groups.parquet")
+    mean = float(iou.mean()) if alone else all_iou / count
+    return {"val_mIoU": 100 * mean, "val_R1_0.5": 100 * above / count}
 
 
 def _report(row: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """How hard each loss term pulls on the shared encoders."""
 
 import sys
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +12,15 @@ SWAMPS = 10.0  # a term that pulls this many times harder than the span loss is 
 
 
 def encoder_gradients(
-    terms: dict[str, Tensor], network: nn.Module, config: LossConfig
+    terms: dict[str, Tensor],
+    network: nn.Module,
+    config: LossConfig,
+    total: Callable[[Tensor], Tensor] = lambda gradient: gradient,
 ) -> dict[str, float]:
-    """Norm of each weighted term's gradient on the video and text encoders: gradient_{term}."""
+    """Norm of each weighted term's gradient on the video and text encoders: gradient_{term}.
+
+    `total` adds up over the processes that a batch is shared by.
+    """
     shared = [
         parameter
         for name, parameter in network.named_parameters()
@@ -27,7 +34,9 @@ def encoder_gradients(
         gradients = torch.autograd.grad(
             weight * value, shared, retain_graph=True, allow_unused=True
         )
-        squares = [gradient.square().sum() for gradient in gradients if gradient is not None]
+        squares = [
+            total(gradient).square().sum() for gradient in gradients if gradient is not None
+        ]
         norms[f"gradient_{name}"] = float(torch.stack(squares).sum().sqrt()) if squares else 0.0
     return norms
 

@@ -67,8 +67,9 @@ class EpochMeter:
         norm = gradient_norm.detach().double()
         negatives = torch.zeros_like(norm)
         if negative_share is not None:
-            unrelated = (~batch.positive()).sum()
-            negatives = negative_share.detach().double() * unrelated / batch.words.shape[0]
+            whole = batch.whole
+            unrelated = (~whole.positive()).sum()
+            negatives = negative_share.detach().double() * unrelated / whole.words.shape[0]
         self.sums = self.sums + torch.stack([negatives, norm, (norm > self.clip).double()])
         self.largest = torch.maximum(self.largest, norm)
         self.threshold = threshold
@@ -120,6 +121,7 @@ class EpochMeter:
 
     def _count(self, batch: PairBatch) -> None:
         # Before the batch goes to the device, where reading the mask would wait for it.
+        batch = batch.whole  # which all processes compute together
         self.counts["queries"] += batch.words.shape[0]
         self.counts["videos"] += batch.frames.shape[0]
         self.counts["words"] += int(batch.word_mask.sum())

@@ -60,19 +60,21 @@ def predict(
     order: "OrderMode" = "annotation",
     seed: int = 0,
     alone: bool = False,
+    part: tuple[int, int] = (0, 1),
     between: Callable[[], None] = lambda: None,
 ) -> dict[float, Predictions]:
     """The n best moments of each usable pair of a split, for each NMS threshold.
 
     `alone` answers one query at a time, so that no other query of its video is seen. The model is
-    left in evaluation mode. `between` is called after each batch.
+    left in evaluation mode. `part`: a process and of how many; each answers batches of its own.
+    `between` is called after each batch.
     """
     model.eval()
     pair_ids: list[str] = []
     parts: dict[float, list[tuple[np.ndarray, np.ndarray]]] = {t: [] for t in nms_thresholds}
     # In float32 on every device: bfloat16 moves the best moment of some queries by a cell.
     with torch.inference_mode():
-        for batch in data.batches(split, order=order, seed=seed, alone=alone):
+        for batch in data.batches(split, order=order, seed=seed, alone=alone, part=part):
             batch = batch.to(device)
             outputs = model(batch, matching=False)
             frames = batch.frame_mask.sum(dim=1)[batch.video_index]
@@ -85,15 +87,15 @@ def predict(
                     do="look for a feature that is not finite in these videos",
                 )
             pair_ids += batch.pair_ids
-            for threshold, part in parts.items():
+            for threshold, answers in parts.items():
                 spans, scores = decode(*logits, frames, duration_s, n, threshold)
-                part.append((spans.cpu().numpy(), scores.cpu().numpy()))
+                answers.append((spans.cpu().numpy(), scores.cpu().numpy()))
             between()
     return {
         threshold: Predictions(
             pair_ids,
-            np.concatenate([spans for spans, _ in part] or [np.empty((0, n, 2))]),
-            np.concatenate([scores for _, scores in part] or [np.empty((0, n))]),
+            np.concatenate([spans for spans, _ in answers] or [np.empty((0, n, 2))]),
+            np.concatenate([scores for _, scores in answers] or [np.empty((0, n))]),
         )
-        for threshold, part in parts.items()
+        for threshold, answers in parts.items()
     }

@@ -7,6 +7,7 @@ checksum of it all. It is written beside its place and renamed, so that it is wh
 import hashlib
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -53,12 +54,17 @@ class Checkpointer:
             training.restore(tensors, values["training"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise _damaged(self.path, error) from error
-        print(f"goes on at {_place(training)} of {self.path}", file=sys.stderr, flush=True)
+        if training.processes.first:
+            print(f"goes on at {_place(training)} of {self.path}", file=sys.stderr, flush=True)
 
     def between(self, training: Training) -> None:
-        """Save where it is time or asked for; raises Stopped, after that, where that is asked."""
-        stop, save = self.asked.stop, self.asked.save
+        """Save where it is time or asked for; raises Stopped, after that, where that is asked.
+
+        Where several processes train, what one of them is asked all of them do.
+        """
         due = time.monotonic() - self._written >= self.seconds
+        wishes = torch.tensor([self.asked.stop or 0, self.asked.save, due], dtype=torch.int32)
+        stop, save, due = training.processes.rows(wishes).amax(dim=0).tolist()
         if not (stop or save or due):
             return
         try:
@@ -75,19 +81,23 @@ class Checkpointer:
             )
             return
         if stop:
+            by = signal.Signals(stop)
             raise Stopped(
-                f"stopped by {stop.name} at {_place(training)}, saved in {self.path};"
+                f"stopped by {by.name} at {_place(training)}, saved in {self.path};"
                 " the same command goes on from there",
-                stop,
+                by,
             )
         if save:
             self.asked.save = False
-            print(f"saved {_place(training)} in {self.path}", file=sys.stderr, flush=True)
+            if training.processes.first:
+                print(f"saved {_place(training)} in {self.path}", file=sys.stderr, flush=True)
 
     def write(self, training: Training) -> None:
         """Save the state as it is."""
         tensors, values = training.state()
-        write(self.path, tensors, {"identity": self.identity, "training": values})
+        if training.processes.first:
+            write(self.path, tensors, {"identity": self.identity, "training": values})
+        training.processes.wait()  # none leaves while the first still writes
         self._written = time.monotonic()
 
     def remove(self) -> None:

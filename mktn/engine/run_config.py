@@ -43,6 +43,7 @@ class RunConfig:
     seed: int = 0
     device: str = "auto"
     threads: int = 1
+    processes: int = 1  # that share each batch
     sizes: dict[str, Any] = dataclasses.field(default_factory=dict)
     losses: LossConfig = dataclasses.field(default_factory=LossConfig)
     loader: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -51,3 +52,5 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.threads < 1:
             raise ValueError(f"threads {self.threads} is below 1")
+        if self.processes < 1:
+            raise ValueError(f"processes {self.processes} is below 1")

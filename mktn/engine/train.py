@@ -1,6 +1,7 @@
 """`mktn train`: train one variant on one dataset and write the run."""
 
 import argparse
+import contextlib
 import dataclasses
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from mktn.config import fill, read_settings
 from mktn.engine.checkpoint import save
 from mktn.engine.criterion import Criterion
+from mktn.engine.distributed import Processes, joined, started
 from mktn.engine.event_files import EventFiles
 from mktn.engine.fit import Training
 from mktn.engine.interrupts import Interrupts, Stopped
@@ -56,8 +58,6 @@ def run(arguments: argparse.Namespace) -> None:
     Goes on from the folder's resume.safetensors where there is one. Exit status 128 + the signal
     that stopped it, as 143 for SIGTERM.
     """
-    from mktn.grouping.loader import LoaderConfig, PairData
-
     config = fill(RunConfig, read_settings(arguments.settings))
     if not arguments.checkpoint_minutes >= 0:
         raise UserError(
@@ -66,9 +66,31 @@ def run(arguments: argparse.Namespace) -> None:
             found=arguments.checkpoint_minutes,
             expected="a number of at least 0",
         )
-    torch.set_num_threads(config.threads)
     if config.variant not in VARIANTS:
         raise UserError("unknown variant", found=repr(config.variant), expected=list(VARIANTS))
+    if config.processes > 1 and not started():
+        from mktn.engine.launch import launch
+
+        launch(config.processes, ["train", *_options(arguments)])
+        return
+    with joined(config.device, config.processes) as processes:
+        _train(arguments, config, processes)
+
+
+def _options(arguments: argparse.Namespace) -> list[str]:
+    """The options of this step as they were given, without those of all steps."""
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    add_arguments(parser)
+    given = {name: value for name, value in vars(arguments).items() if value is not None}
+    line = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    own, _ = parser.parse_known_args(line)
+    return [part for part in line if part[2:].split("=")[0].replace("-", "_") in vars(own)]
+
+
+def _train(arguments: argparse.Namespace, config: RunConfig, processes: Processes) -> None:
+    from mktn.grouping.loader import LoaderConfig, PairData
+
+    torch.set_num_threads(config.threads)
     data = PairData(
         arguments.pairs,
         arguments.groups,
@@ -85,18 +107,21 @@ def run(arguments: argparse.Namespace) -> None:
     network = build(config.model, config.variant, sizes)
     criterion = Criterion(config.losses, VARIANTS[config.variant])
     folder = Path(arguments.run)
-    training = Training(network, criterion, data, config, folder)
+    training = Training(network, criterion, data, config, folder, processes)
     identity = run_identity(config, data, sizes)
-    with one_writer(folder), Interrupts() as asked:
+    writer = one_writer(folder) if processes.first else contextlib.nullcontext()
+    with writer, Interrupts() as asked:
         checkpointer = Checkpointer(folder, identity, arguments.checkpoint_minutes, asked)
+        processes.wait()  # for the first to hold the folder
         checkpointer.restore(training)
         if arguments.tensorboard:
             training.events = EventFiles(arguments.tensorboard, config, training.progress.step)
         with StateFile(folder, config.train.epochs) as state:
             _fit(training, state, checkpointer)
-            _write(training, sizes, folder)
-            (folder / NOT_FINITE).unlink(missing_ok=True)
-            checkpointer.remove()
+            if processes.first:
+                _write(training, sizes, folder)
+                (folder / NOT_FINITE).unlink(missing_ok=True)
+                checkpointer.remove()
 
 
 def _fit(training: Training, state: StateFile, checkpointer: Checkpointer) -> None:
@@ -110,7 +135,8 @@ def _fit(training: Training, state: StateFile, checkpointer: Checkpointer) -> No
     try:
         training.fit(between)
     except Stopped as stopped:
-        print(stopped, file=sys.stderr, flush=True)
+        if training.processes.first:
+            print(stopped, file=sys.stderr, flush=True)
         sys.exit(stopped.status)
     finally:
         if training.events:
@@ -132,6 +158,7 @@ def _write(training: Training, sizes: ModelConfig, folder: Path) -> None:
         "text": data.text.attributes,
         "patches": "store" if sizes.patch_dimension else "virtual",
         "selected": training.progress.best_epoch,
+        "processes": config.processes,
         "rince": criterion.constants(),
         "torch": torch.__version__,
     }

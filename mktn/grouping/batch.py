@@ -10,6 +10,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from mktn.grouping.share import Share
+
 
 @dataclasses.dataclass
 class PairBatch:
@@ -34,6 +36,12 @@ class PairBatch:
     related: Tensor | None = None  # (Q,Q) bool
     video_ids: list[str] = dataclasses.field(default_factory=list)
     pair_ids: list[str] = dataclasses.field(default_factory=list)
+    share: Share | None = None  # None: the batch is whole
+
+    @property
+    def whole(self) -> "PairBatch":
+        """What this batch is a share of, without features; itself where it is no share."""
+        return self if self.share is None else self.share.whole
 
     def to(self, device: torch.device | str) -> "PairBatch":
         """The same batch with every tensor on `device`."""
@@ -42,6 +50,8 @@ class PairBatch:
             for field in dataclasses.fields(self)
             if isinstance(value := getattr(self, field.name), Tensor)
         }
+        if self.share is not None:
+            moved["share"] = dataclasses.replace(self.share, whole=self.share.whole.to(device))
         return dataclasses.replace(self, **moved)
 
     def only(self, queries: Sequence[int]) -> "PairBatch":
@@ -68,6 +78,7 @@ class PairBatch:
             related=None if self.related is None else self.related[rows][:, rows],
             video_ids=[self.video_ids[v] for v in videos.tolist()] if self.video_ids else [],
             pair_ids=[self.pair_ids[q] for q in rows.tolist()] if self.pair_ids else [],
+            share=None,
             **of_queries,
         )
 

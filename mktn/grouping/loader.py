@@ -20,6 +20,7 @@ from mktn.features.reader import FeatureReader
 from mktn.features.store import ResampledStore
 from mktn.features.text_store import TextStore
 from mktn.grouping.batch import PairBatch
+from mktn.grouping.share import by_video, empty_frames, share
 from mktn.seeds import named_rng
 
 OrderMode = Literal["annotation", "shuffled", "none"]
@@ -137,16 +138,21 @@ class PairData:
         seed: int = 0,
         order: OrderMode = "annotation",
         alone: bool = False,
+        part: tuple[int, int] = (0, 1),
     ) -> Iterator[PairBatch]:
         """Batches of whole groups up to the query budget; a larger group is a batch alone.
 
         `epoch` shuffles the groups from the seed and lets queries see related queries of other
         videos: training. Without it the order is the file's and a query sees its own video's.
-        `alone`: a batch for each query.
+        `alone`: a batch for each query. `part`: a process and of how many: in training its share
+        of each batch, else each batch of which the number is the process's.
         """
         packed = self.packed(split, epoch=epoch, seed=seed)
-        for rows in np.concatenate(packed)[:, None] if alone and packed else packed:
-            yield self.batch(rows, related=epoch is not None, order=order, seed=seed)
+        batches = np.concatenate(packed)[:, None] if alone and packed else packed
+        if epoch is None:
+            batches, part = batches[part[0] :: part[1]], (0, 1)
+        for rows in batches:
+            yield self.batch(rows, related=epoch is not None, order=order, seed=seed, part=part)
 
     def packed(self, split: str, *, epoch: int | None = None, seed: int = 0) -> list[np.ndarray]:
         """The row numbers of each batch, in order."""
@@ -175,20 +181,39 @@ class PairData:
         related: bool = False,
         order: OrderMode = "annotation",
         seed: int = 0,
+        part: tuple[int, int] = (0, 1),
     ) -> PairBatch:
-        """The ragged batch of the given pairs, in the order given."""
+        """The ragged batch of the given pairs, in the order given.
+
+        `part`: a process and of how many; its share of that batch, the pairs of a video together.
+        Only the share's own features are read.
+        """
+        rank, processes = part
+        if processes > 1:
+            rows = rows[by_video([self.video_ids[row] for row in rows])]
+        batch = self._without_features(rows, related, order, seed)
+        if processes > 1:
+            batch = share(batch, rank, processes)
+        frames, patches = self._read(batch.video_ids)
+        batch = dataclasses.replace(batch, frames=frames, patches=patches)
+        return batch.without("video") if self.config.hidden == "video" else batch
+
+    def _without_features(
+        self, rows: np.ndarray, related: bool, order: OrderMode, seed: int
+    ) -> PairBatch:
+        """All of a batch but its videos' features."""
         names = [self.video_ids[row] for row in rows]
         videos = list(dict.fromkeys(names))
         position = {name: i for i, name in enumerate(videos)}
         first = {name: int(row) for name, row in zip(reversed(names), rows[::-1], strict=True)}
-        frames, patches = self._read(videos)
+        frames = empty_frames(len(videos), self.store.frames)
         text_rows = self.pairs["text_row"].to_numpy()[rows]
         words, word_mask = map(torch.from_numpy, self.text.padded_words(text_rows))
         durations = self.duration_s[[first[name] for name in videos]]
         batch = PairBatch(
             frames=frames,
             frame_mask=torch.ones(frames.shape[:2], dtype=torch.bool),
-            patches=patches,
+            patches=None,
             words=words,
             word_mask=word_mask,
             sentences=torch.from_numpy(self.text.sentences[text_rows]),
@@ -201,7 +226,7 @@ class PairData:
             video_ids=videos,
             pair_ids=[self.pair_ids[row] for row in rows],
         )
-        return batch.without(self.config.hidden) if self.config.hidden else batch
+        return batch.without("text") if self.config.hidden == "text" else batch
 
     def _texts(self) -> pl.Series:
         return self.pairs["sentence"].map_elements(normalised, return_dtype=pl.String)

@@ -8,7 +8,6 @@ import dataclasses
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mktn.models.encoders import Encoded
 from mktn.models.layers import TransformerBlock, masked_mean
 from mktn.models.similarity import frame_word_similarity
 
@@ -38,20 +37,15 @@ class AVM(nn.Module):
             frames = self.zeta_v(frames, mask)
         return functional.normalize(frames, dim=-1)
 
-    def forward(self, encoded: Encoded, frames: Tensor | None = None) -> Matching:
-        """Compare every video with every query by their raw frames and words.
-
-        `frames`: G' where it is known already.
-        """
-        if frames is None:
-            frames = self.of_video(encoded.frames, encoded.frame_mask)
-        words = encoded.words
+    def of_text(self, words: Tensor, mask: Tensor) -> Tensor:
+        """W' (Q,L,d) of words W (Q,L,d) and their mask (Q,L)."""
         if self.zeta_w is not None:
-            words = self.zeta_w(words, encoded.word_mask)
-        words = functional.normalize(words, dim=-1)
-        similarity = frame_word_similarity(frames, encoded.frame_mask, words, encoded.word_mask)
-        return Matching(
-            similarity,
-            masked_mean(frames, encoded.frame_mask),
-            masked_mean(words, encoded.word_mask),
-        )
+            words = self.zeta_w(words, mask)
+        return functional.normalize(words, dim=-1)
+
+    def forward(
+        self, frames: Tensor, frame_mask: Tensor, words: Tensor, word_mask: Tensor
+    ) -> Matching:
+        """Compare every video with every query: G' (V,T,d) with W' (Q,L,d)."""
+        similarity = frame_word_similarity(frames, frame_mask, words, word_mask)
+        return Matching(similarity, masked_mean(frames, frame_mask), masked_mean(words, word_mask))

@@ -52,13 +52,23 @@ class CSM(nn.Module):
         self.forward_layers = FeedForward(width, 2 * width, width, dropout)
         self.span = FeedForward(width, width, 2, dropout)
 
-    def forward(self, encoded: Encoded, batch: PairBatch) -> tuple[Tensor, Tensor]:
-        """Enriched sentences z (Q,d), and spans (Q,2) as fractions of the duration, ordered."""
-        x = encoded.sentences
-        if self.temporal:
-            known = (batch.order >= 0)[:, None]
-            x = x + sinusoid(batch.order, x.shape[-1]).to(x.dtype) * known
-        if self.among_queries is not None:
+    def forward(
+        self, encoded: Encoded, batch: PairBatch, everyone: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Enriched sentences z (Q,d), and spans (Q,2) as fractions of the duration, ordered.
+
+        `everyone`: the raw sentences of the whole batch, where `batch` is a share of it.
+        """
+        x = self._in_order(encoded.sentences, batch.order)
+        if self.among_queries is not None and batch.share is not None:
+            if everyone is None:
+                raise ValueError("a share of a batch needs the sentences of the whole")
+            whole = batch.share.whole
+            others = self._in_order(everyone, whole.order)
+            others = self.among_queries.norm_attention(others)  # as the block does with x
+            visible = whole.visible()[batch.share.computed]  # (own,Q)
+            x = self.among_queries(x[None], visible[None], others[None])[0]
+        elif self.among_queries is not None:
             x = self.among_queries(x[None], batch.visible()[None])[0]
         memory = encoded.frames[batch.video_index]  # (Q,T,d)
         mask = encoded.frame_mask[batch.video_index]
@@ -71,3 +81,10 @@ class CSM(nn.Module):
         z = (x + self.forward_layers(self.norm_forward(x)))[:, 0]  # (Q,d)
         start, share = self.span(z).sigmoid().unbind(dim=-1)
         return z, torch.stack([start, start + (1 - start) * share], dim=-1)
+
+    def _in_order(self, sentences: Tensor, order: Tensor) -> Tensor:
+        """Sentences (Q,d) with their place among their video's annotations."""
+        if not self.temporal:
+            return sentences
+        known = (order >= 0)[:, None]
+        return sentences + sinusoid(order, sentences.shape[-1]).to(sentences.dtype) * known

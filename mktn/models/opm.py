@@ -7,7 +7,6 @@ prototypes, d width.
 import torch
 from torch import Tensor, nn
 
-from mktn.models.encoders import Encoded
 from mktn.models.layers import SelectionWeights
 from mktn.models.similarity import object_phrase_similarity
 from mktn.models.variants import ObjectMode
@@ -36,15 +35,21 @@ class OPM(nn.Module):
             return torch.einsum("vtca,vtcd->vtad", weights, patches)
         return patches if self.project is None else self.project(patches)
 
-    def forward(self, encoded: Encoded, objects: Tensor | None = None) -> Tensor | None:
-        """S_op (V,Q) where the mode has it; `objects`: P_a where it is known already."""
-        if self.mode not in ("prototypes", "raw"):
-            return None
-        if objects is None:
-            objects = self.of_video(encoded.patches)
-        phrases, mask = encoded.words, encoded.word_mask
-        if self.phrase_weights is not None:
-            weights = self.phrase_weights(phrases) * mask[..., None]  # (Q,L,P)
-            phrases = torch.einsum("qlp,qld->qpd", weights, phrases)
-            mask = mask.new_ones(phrases.shape[:2])
-        return object_phrase_similarity(objects, encoded.frame_mask, phrases, mask)
+    @property
+    def matches(self) -> bool:
+        """Whether the mode compares videos with queries."""
+        return self.mode in ("prototypes", "raw")
+
+    def of_text(self, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Phrase prototypes P_p (Q,P,d) and their mask (Q,P) of words (Q,L,d), mask (Q,L)."""
+        if self.phrase_weights is None:
+            return words, mask
+        weights = self.phrase_weights(words) * mask[..., None]  # (Q,L,P)
+        phrases = torch.einsum("qlp,qld->qpd", weights, words)
+        return phrases, mask.new_ones(phrases.shape[:2])
+
+    def forward(
+        self, objects: Tensor, frame_mask: Tensor, phrases: Tensor, phrase_mask: Tensor
+    ) -> Tensor:
+        """S_op (V,Q) of P_a (V,T,A,d) and P_p (Q,P,d)."""
+        return object_phrase_similarity(objects, frame_mask, phrases, phrase_mask)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from mktn.grouping.batch import PairBatch
+from mktn.grouping.share import Share
+from mktn.models import exchange
 from mktn.models.apa import APA
 from mktn.models.avm import AVM
 from mktn.models.csm import CSM
@@ -29,6 +31,17 @@ class EncodedVideo:
     activities: Tensor | None  # P_e (V,E,d)
     objects: Tensor | None  # P_a (V,T,A,d); as the next, of use in matching alone
     matched: Tensor | None  # G' of AVM (V,T,d)
+
+
+@dataclasses.dataclass
+class ComparedText:
+    """What videos are compared with: of a batch's queries, or of those of all processes."""
+
+    sentences: Tensor  # q (Q,d)
+    words: Tensor | None  # W' of AVM (Q,L,d)
+    word_mask: Tensor  # (Q,L) bool
+    phrases: Tensor | None  # P_p (Q,P,d)
+    phrase_mask: Tensor  # (Q,P) bool
 
 
 @dataclasses.dataclass
@@ -110,10 +123,13 @@ class KnowledgeTransfer(nn.Module):
 
         Without `matching` the outputs hold no s_avm, s_op, s_es: no answer needs them.
         """
-        outputs = self.match(encoded, video) if matching else {}
+        text = self.of_text(encoded, batch.share) if matching else None
+        outputs = {} if text is None else self.compare(encoded, video, text, batch.share)
         z, words, word_mask = encoded.sentences, encoded.words, encoded.word_mask
         if self.csm is not None and self.token is not None:
-            z, outputs["csm_span"] = self.csm(encoded, batch)
+            z, outputs["csm_span"] = self.csm(
+                encoded, batch, None if text is None else text.sentences
+            )
             words = torch.cat([words, self.token(z)[:, None]], dim=1)
             word_mask = torch.cat([word_mask, word_mask.new_ones(len(z), 1)], dim=1)
         x = video.x[batch.video_index]  # (Q,T,d)
@@ -131,15 +147,59 @@ class KnowledgeTransfer(nn.Module):
 
         Videos are compared with the raw words and sentences; no query has to be of these videos.
         """
-        outputs: dict[str, Tensor] = {}
+        return self.compare(encoded, video, self.of_text(encoded))
+
+    def of_text(self, encoded: Encoded, share: Share | None = None) -> ComparedText:
+        """What videos are compared with; of the whole batch where there is a share of it."""
+        mask, words, phrases = encoded.word_mask, None, None
+        phrase_mask = mask
         if self.avm is not None:
-            matching = self.avm(encoded, video.matched)
+            words = self.avm.of_text(encoded.words, mask)
+        if self.opm is not None and self.opm.matches:
+            phrases, phrase_mask = self.opm.of_text(encoded.words, mask)
+        if share is None:
+            return ComparedText(encoded.sentences, words, mask, phrases, phrase_mask)
+        parts = [part for part in (encoded.sentences, words, phrases) if part is not None]
+        gathered = iter(exchange.of_queries(share, *parts))
+        if phrase_mask is mask:
+            phrase_mask = share.whole.word_mask
+        else:  # prototypes: each is real
+            phrase_mask = mask.new_ones(len(share.whole.words), phrase_mask.shape[1])
+        return ComparedText(
+            next(gathered),
+            None if words is None else next(gathered),
+            share.whole.word_mask,
+            None if phrases is None else next(gathered),
+            phrase_mask,
+        )
+
+    def compare(
+        self,
+        encoded: Encoded,
+        video: EncodedVideo,
+        text: ComparedText,
+        share: Share | None = None,
+    ) -> dict[str, Tensor]:
+        """`match` of these videos, or of those of all processes, with a text."""
+        outputs: dict[str, Tensor] = {}
+        if self.avm is not None and text.words is not None:
+            frames = video.matched
+            if frames is None:
+                frames = self.avm.of_video(encoded.frames, encoded.frame_mask)
+            matching = self.avm(frames, encoded.frame_mask, text.words, text.word_mask)
             outputs["s_avm"] = matching.similarity
             outputs["avm_frames"], outputs["avm_words"] = matching.frames, matching.words
-        if self.opm is not None and (s_op := self.opm(encoded, video.objects)) is not None:
-            outputs["s_op"] = s_op
+        if self.opm is not None and text.phrases is not None:
+            objects = (
+                self.opm.of_video(encoded.patches) if video.objects is None else video.objects
+            )
+            outputs["s_op"] = self.opm(objects, encoded.frame_mask, text.phrases, text.phrase_mask)
         if self.apa is not None and video.activities is not None:
-            s_es = self.apa(video.activities, encoded.sentences)
+            s_es = self.apa(video.activities, text.sentences)
             if s_es is not None:
                 outputs["s_es"] = s_es
-        return outputs
+        if share is None:
+            return outputs
+        rows = {name: value for name, value in outputs.items() if name != "avm_words"}
+        everyone = exchange.of_videos(share, *rows.values())
+        return outputs | dict(zip(rows, everyone, strict=True))

@@ -8,6 +8,7 @@ import torch
 
 from mktn.engine.checkpoint import load
 from mktn.engine.criterion import Criterion, LossConfig
+from mktn.engine.distributed import Processes
 from mktn.engine.fit import fit, validate
 from mktn.engine.predict import predict
 from mktn.engine.run_config import RunConfig, TrainConfig
@@ -58,7 +59,9 @@ def test_training_stops_when_validation_stops_improving(data: PairData) -> None:
 def test_the_weights_of_the_best_epoch_are_kept(data: PairData) -> None:
     network, log = trained(data, train=TrainConfig(epochs=6, learning_rate=2e-2))
     best = max(row["val_mIoU"] for row in log)
-    assert validate(network, data, torch.device("cpu"))["val_mIoU"] == pytest.approx(best)
+    assert validate(network, data, Processes(torch.device("cpu")))["val_mIoU"] == pytest.approx(
+        best
+    )
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_update(data: PairData) -> None:

@@ -1,11 +1,12 @@
 """Faults done to the tiny DAG. They take minutes: only `make test-faults` runs them."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.dag import Dag, Reference, outputs, seconds_of_rules
+from tests.faults.dag import Dag, Reference, Run, outputs, seconds_of_rules
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,3 +29,13 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
         run.log.rename(said)
     rule_s = seconds_of_rules(dag.directory)
     return Reference(dag.directory, said.read_text(), outputs(dag.directory), rule_s)
+
+
+@pytest.fixture(autouse=True)
+def no_run_outlives_its_test() -> Iterator[None]:
+    """A test that fails leaves no Snakemake behind."""
+    yield
+    while Run.started_by_tests:
+        run = Run.started_by_tests.pop()
+        if run.process.poll() is None:
+            run.kill_all()

@@ -84,8 +84,8 @@ FULL = {
         *("resample", "data/synthetic/features/charades", 10 * PAGE), "i3d-T12.zarr", None
     ),
     "lock of a run": ("train_full", RUN, 0, RUN, None),
-    "checkpoint": ("train_full", RUN, PAGE, "resume.safetensors", None),
-    "weights": ("train_full", RUN, PAGE, "model.safetensors", ("minutes 0", "minutes 60")),
+    "checkpoint": ("train_full", RUN, 8 * PAGE, "resume.safetensors", None),
+    "weights": ("train_full", RUN, 8 * PAGE, "model.safetensors", ("minutes 0", "minutes 60")),
     "predictions": ("evaluate", RUN, 0, "predictions.parquet", None),
     "tables": ("table", "results", 0, "table3", None),
 }  # fmt: skip
@@ -129,12 +129,10 @@ def test_a_training_whose_log_does_not_fit_goes_on(
     shutil.copytree(reference.directory, dag, symlinks=True)
     disk = dag / RUN
     mount(disk, "16m")
-    sizes = [
-        (reference.directory / RUN / n).stat().st_size
-        for n in ("model.safetensors", "config.json")
-    ]
+    names = ("model.safetensors", "config.json", "log.parquet")
+    pages = [-(-(reference.directory / RUN / name).stat().st_size // PAGE) for name in names]
     command = reference.command("train_full", RUN)
-    fill(disk, sum(-(-size // PAGE) * PAGE for size in sizes) + PAGE)  # a page for the lock
+    fill(disk, (sum(pages) - 1 + 2) * PAGE)  # two for the lock and the state
     failed = run_command(command.replace("minutes 0", "minutes 60"), dag)
     assert failed.returncode == 2
     assert re.search(r"log\.parquet: the disk is full", failed.stderr), failed.stderr[-3000:]

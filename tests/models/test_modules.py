@@ -64,7 +64,8 @@ def test_opm_selects_patches_and_words_into_prototypes(encoded: Encoded) -> None
         for word in encoded.words[q, encoded.word_mask[q]]:
             for p, weight in enumerate(fc3(opm.phrase_weights, word)):
                 phrases[q, p] += weight * word
-    found = opm(encoded)
+    given = opm.of_text(encoded.words, encoded.word_mask)
+    found = opm(opm.of_video(encoded.patches), encoded.frame_mask, *given)
     for v in range(V):
         frames = [t for t in range(T) if encoded.frame_mask[v, t]]
         for q in range(Q):
