@@ -24,7 +24,6 @@ _REFUSED = {
     errno.EACCES: ("permission denied", "change its permissions or give another path"),
     errno.EPERM: ("operation not permitted", "change its permissions or give another path"),
     errno.EIO: ("the disk gives an input/output error", f"look after the disk, then {AGAIN}"),
-    errno.ENOENT: ("no such file or folder", "look at the path"),
     errno.EEXIST: ("something stands there already", "remove it or give another path"),
     errno.ENOTDIR: ("a file stands where a folder is needed", "remove it or give another path"),
     errno.EISDIR: ("a folder stands where a file is needed", "remove it or give another path"),
@@ -130,9 +129,10 @@ def _free(path: str | Path) -> str:
 
 def _free_bytes(path: str | Path) -> float:
     folder = Path(path).absolute()
-    while not folder.is_dir() and folder != folder.parent:
-        folder = folder.parent
     try:
+        # is_dir raises where a folder above may not be looked into.
+        while not folder.is_dir() and folder != folder.parent:
+            folder = folder.parent
         return shutil.disk_usage(folder).free
     except OSError:
         return math.inf

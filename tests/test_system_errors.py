@@ -164,7 +164,10 @@ def test_of_several_files_the_one_that_was_begun_is_named(tmp_path: Path) -> Non
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(NotADirectoryError), written_beside(tmp_path / "file" / "a" / "b"):
+    with (
+        pytest.raises(UserError, match="a file stands where a folder is needed"),
+        written_beside(tmp_path / "file" / "a" / "b"),
+    ):
         pass
     if os.geteuid() == 0:
         pytest.skip("root may write everywhere")

@@ -117,6 +117,7 @@ COMMANDS: dict[str, tuple[str, Any]] = {
     "test-sets": ("--metrics run/metrics.json --csv out/t.csv --markdown out/t.md", None),
     "verify": ("spans.parquet t.zarr run", None),
     "status": ("run", None),
+    "plan": ("--of activitynet --out out/plan.csv", {}),
     "page": ("--tables table3.md --out out/page.md", None),
     "download": (
         f"--registry sources.tsv --dataset {DATASET} --mirror mirror --out out/published",
