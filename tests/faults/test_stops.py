@@ -45,7 +45,7 @@ def test_signals_stop_the_jobs_and_the_next_run_goes_on(
 
     run = dag.start()
     assert run.wait_until(lambda: run.started("evaluate"))
-    finished = set(outputs(dag.directory))
+    finished = set(outputs(dag.directory)) & set(reference.outputs)
     run.process.terminate()  # Snakemake alone: it ends what runs and starts nothing more
     run.wait()
     assert none_left(run)
@@ -74,7 +74,7 @@ def test_a_second_snakemake_says_so_and_changes_nothing(
     second = dag.start(weights)
     assert second.wait() == 1
     assert "Directory cannot be locked" in second.said()
-    assert "another Snakemake" in second.said()
+    assert "no other Snakemake process" in " ".join(second.said().split())
     assert not second.started("pretrain")
     assert sorted((dag.directory / ".snakemake" / "locks").iterdir()) == held
     assert first.process.poll() is None, "the first ended before the second had said anything"
