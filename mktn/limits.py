@@ -16,7 +16,8 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "epochs": (1, 10**4),
     "steps": (1, 10**7),
     **dict.fromkeys(("batch", "frames"), (1, 10**5)),
-    **dict.fromkeys(("queries", "bootstraps", "related"), (0, VIDEOS)),
+    "queries": (0, 10**9),  # also of a data set
+    **dict.fromkeys(("bootstraps", "related"), (0, VIDEOS)),
     **dict.fromkeys(("ns", "nearest", "max_words"), (1, 10**4)),
     "dimension": (1, SIZE),
     "patch_dimension": (0, SIZE),

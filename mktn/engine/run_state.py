@@ -103,8 +103,9 @@ class StateFile:
             return
         try:
             write_json(dataclasses.asdict(self.state), self.path)
-        except OSError as error:
-            print(f"{self.path}: not written ({error.strerror}); mktn status", file=sys.stderr)
+        except (OSError, UserError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            print(f"{self.path}: not written ({why}); mktn status", file=sys.stderr)
             self.writes = False
 
 

@@ -96,6 +96,7 @@ def test_other_code_and_another_torch_are_refused(
 def changed(dataset: Path, folder: Path, name: str, change: Callable[[pl.DataFrame], Any]) -> Path:
     shutil.copytree(dataset, folder)
     change(pl.read_parquet(folder / name)).write_parquet(folder / name)
+    (folder / name).with_name("checksums.json").unlink(missing_ok=True)
     return folder
 
 
@@ -128,6 +129,7 @@ def test_stores_with_other_numbers_are_refused(
     name = "features" if store == "t.zarr" else "sentences"
     array = zarr.open_group(other / store, mode="r+", zarr_format=3)[name]
     array[2] = array[2] + 1
+    (other / store / "checksums.json").unlink()
     line = refused(command(other, stopped, settings()), capsys)
     assert line.count("data.") == 2
     assert f"data.{'features' if store == 't.zarr' else 'text'} " in line

@@ -241,8 +241,11 @@ def test_what_is_no_store_is_one_line(tmp_path: Path, info: Info) -> None:
     file.touch()
     assert "found a file, expected a folder of part-*.zarr" in info.error(file)
     write_part(tmp_path, 0, EXTRACTED)
-    (tmp_path / "part-0.zarr" / "features" / "zarr.json").write_text("{")
+    metadata = tmp_path / "part-0.zarr" / "features" / "zarr.json"
+    before = metadata.read_text()
+    metadata.write_text("{")
     assert "part-0.zarr/features/zarr.json: damaged file" in info.error(tmp_path)
+    metadata.write_text(before)
     (tmp_path / "part-0.zarr" / "manifest.parquet").unlink()
     assert "manifest.parquet: missing file" in info.error(tmp_path)
 
