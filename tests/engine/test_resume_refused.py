@@ -1,8 +1,10 @@
 """A checkpoint of another training, a damaged one and a second writer are refused in one line."""
 
 import json
+import re
 import shutil
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -209,8 +211,12 @@ def test_what_killed_writers_left_is_taken_over(small_dataset: Path, tmp_path: P
     run = tmp_path / "run"
     run.mkdir()
     (run / LOCK).write_text('{"pid": 1, "host": "gone"}')
-    for name in (".resume.safetensors.7.part", ".model.safetensors.8.part"):
-        (run / name).write_bytes(b"half")
+    # The names that a process of this machine gives them; no process has so high a number.
+    host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40]
+    for name in ("resume.safetensors", "model.safetensors"):
+        left = run / f".{name}.{host}.{2**22 + 7}.part"
+        left.mkdir()
+        (left / name).write_bytes(b"half")
     (run / "predictions.parquet").write_bytes(b"another step's")
     assert main(command(small_dataset, run, settings(train={"epochs": 1}))) == 0
     assert names(run) == {"model.safetensors", "config.json", "log.parquet", "predictions.parquet"}

@@ -14,6 +14,7 @@ from typing import ClassVar
 import pytest
 import torch
 
+from mktn.checksums import read_sealed_json, write_sealed_json
 from mktn.errors import UserError
 from mktn.features.backbones import BackboneDescription, load, save
 from mktn.features.c3d import C3D
@@ -145,10 +146,10 @@ def test_the_same_weights_give_the_same_bits_from_either_format(tmp_path):
     made = C3D(2, 32, 5).eval()
     save(made, BackboneDescription("c3d", 2, 5, recipe), tmp_path / "w.safetensors")
     torch.save(made.state_dict(), tmp_path / "w.pt")
-    mapping = json.loads((tmp_path / "w.json").read_text())
+    mapping = read_sealed_json(tmp_path / "w.json")
     clip = torch.randn(1, 3, 16, 32, 32)
     ours, _ = load(tmp_path / "w.safetensors", "c3d")
-    (tmp_path / "w.json").write_text(json.dumps({**mapping, "weights_sha256": ""}))
+    write_sealed_json({**mapping, "weights_sha256": ""}, tmp_path / "w.json")
     theirs, _ = load(tmp_path / "w.pt", "c3d")
     assert torch.equal(ours(clip), made(clip))
     assert torch.equal(theirs(clip), made(clip))
