@@ -1,8 +1,10 @@
 """One cluster for all tests here; tests/slurm/run looks after what it needs."""
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -41,6 +43,15 @@ def cluster() -> Iterator[Mapping[str, str]]:
         yield env
     finally:
         for process in STARTED:
-            process.terminate()
+            process.kill()
         subprocess.run([program, "down"], env=env, check=False, capture_output=True)
+        kill_all_of(env["SLURM_CONF"])
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def kill_all_of(slurm_conf: str) -> None:
+    """What jobs left running: without cgroups SLURM loses sight of some."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"SLURM_CONF={slurm_conf}\0" in (process / "environ").read_text(errors="replace"):
+                os.kill(int(process.name), signal.SIGKILL)

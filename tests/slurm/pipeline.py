@@ -126,7 +126,7 @@ def trainings(folder: Path) -> Iterator[Training]:
         try:
             arguments = (process / "cmdline").read_text().split("\0")
             variables = (process / "environ").read_text().split("\0")
-            if "train" not in arguments[:4] or (process / "cwd").readlink() != folder:
+            if "train" not in arguments or (process / "cwd").readlink() != folder:
                 continue
         except (OSError, UnicodeDecodeError):
             continue  # it has ended, or is somebody else's
@@ -136,10 +136,16 @@ def trainings(folder: Path) -> Iterator[Training]:
             yield Training(run, int(process.name), job[0])
 
 
-def caught(folder: Path, run: str, seconds: float = 600) -> Training:
-    """A training that has just written a checkpoint, held in the middle of its work."""
+def caught(
+    folder: Path, run: str, snakemake: subprocess.Popen[str], seconds: float = 600
+) -> Training:
+    """A training that has just written a checkpoint, held in the middle of its work.
+
+    AssertionError where there is none after `seconds`, or `snakemake` has ended before.
+    """
 
     def found() -> Training | None:
+        assert snakemake.poll() is None, f"Snakemake has ended before a checkpoint of {run}"
         for training in trainings(folder):
             if training.run == folder / run and (training.run / "resume.safetensors").exists():
                 return training.stopped()

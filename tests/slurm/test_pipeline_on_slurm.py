@@ -15,7 +15,7 @@ import pytest
 
 from tests.slurm.pipeline import HERE, Job, Training, caught, records, snakemake, until
 
-# Some four minutes on two quiet cores; waits have room for a busy machine.
+# Some six minutes on two quiet cores; waits have room for a busy machine.
 pytestmark = pytest.mark.timeout(2400)
 TABLE = ("results/table3.csv", "results/table3.md")
 RUNS = "runs/synthetic/charades/mktn"
@@ -51,7 +51,7 @@ def finished(cluster: Mapping[str, str], tmp_path_factory: pytest.TempPathFactor
 
     def disturb(run: str, how: Disturbance) -> None:
         try:
-            done.met[run] = caught(done.cluster, run, 1200)
+            done.met[run] = caught(done.cluster, run, there, 1200)
             how(done.met[run], cluster)
         except BaseException as error:
             problems.append(error)
@@ -82,15 +82,20 @@ def cancel(training: Training, env: Mapping[str, str]) -> None:
     subprocess.run(["scancel", training.job], env=env, check=True)
 
 
+def record(training: Training, env: Mapping[str, str]) -> Job:
+    return next(j for j in records(env, training.run.parents[5]) if j.id == training.job)
+
+
 def over_the_limit(training: Training, env: Mapping[str, str]) -> None:
-    """Held until the time is over; then SLURM wakes it to let it end."""
+    """Held until the time is over, before a warning is due; SLURM wakes it to let it end."""
+    until(lambda: record(training, env).seconds > 60 or None, 120, "a minute of the job")
     scontrol(env, "update", f"JobId={training.job}", "TimeLimit=1")
 
 
 def warned(training: Training, env: Mapping[str, str]) -> None:
     """Held between one and two minutes before its limit, till the profile's warning wakes it."""
-    (job,) = (j for j in records(env, training.run.parents[5]) if j.id == training.job)
-    scontrol(env, "update", f"JobId={job.id}", f"TimeLimit={(job.seconds + 119) // 60}")
+    limit = (record(training, env).seconds + 119) // 60
+    scontrol(env, "update", f"JobId={training.job}", f"TimeLimit={limit}")
 
 
 def preempt(training: Training, env: Mapping[str, str]) -> None:
@@ -212,7 +217,7 @@ def test_a_node_that_dies_gives_its_training_to_the_queue_and_it_goes_on(
     before = (finished.cluster / FULL0 / "model.safetensors").read_bytes()
     options = (*HERE, *SETTINGS, "--forcerun", "train_full", "--", f"{FULL0}/model.safetensors")
     there = snakemake(finished.cluster, cluster, *options)
-    training = caught(finished.cluster, FULL0)
+    training = caught(finished.cluster, FULL0, there)
     kill_node(cluster, training)
     scontrol(cluster, "update", "NodeName=g1", "State=down", "Reason=died")
     until(lambda: node_state(cluster) == "down" or None, 30, "a dead node")
