@@ -2,8 +2,10 @@
 
 import itertools
 import random
+import re
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -112,15 +114,26 @@ def in_logs(dag: Dag) -> set[str]:
 
 @pytest.mark.parametrize("kind", ["machine", "snakemake"])
 def test_after_a_kill_snakemake_says_how_to_go_on(tmp_path: Path, kind: str) -> None:
-    # Without --rerun-incomplete: its messages name what to do, first for the lock.
     dag = Dag(tmp_path / "dag")
     dag.directory.mkdir()
-    run = dag.start()
-    run.wait_until(lambda: run.started("pretrain"))
-    run.kill_all() if kind == "machine" else run.kill_snakemake()
-    unlocking = Run(dag.directory, ["--unlock"])
-    assert unlocking.wait() == 0
-    again = Run(dag.directory, ["results/table3.csv"])
-    assert again.wait() == 1
-    assert "rerun your command with the --rerun-incomplete flag" in again.said()
-    assert not again.started("pretrain")
+    store = "data/synthetic/text/charades.zarr"
+
+    def killed_when(run: Run, sign: Callable[[], bool]) -> None:
+        assert run.wait_until(sign)
+        run.kill_all() if kind == "machine" else run.kill_snakemake()
+        assert Run(dag.directory, ["--unlock"]).wait() == 0
+
+    first = Run(dag.directory, [store])
+    killed_when(first, lambda: first.started("pairs"))
+    # No flag is needed where the killed job had put none of its outputs in place. This one makes
+    # the folder of its models before it trains them.
+    second = Run(dag.directory, [store])
+    killed_when(second, (dag.directory / "data/synthetic/text_models/charades").exists)
+    third = Run(dag.directory, [store])
+    assert third.wait() == 1
+    assert not third.started("extract_text")
+    flag = re.search(r"the (--[a-z-]+)\s+flag", third.said())
+    assert flag is not None, third.said()[-3000:]
+    fourth = Run(dag.directory, [flag[1], store])
+    assert fourth.wait() == 0, fourth.said()[-3000:]
+    assert leftovers(dag.directory) == []
