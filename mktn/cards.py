@@ -31,19 +31,25 @@ def cards() -> tuple[str, ...]:
     return tuple(str(number) for number in range(count))
 
 
-def take_card() -> None:
-    """Take a GPU that no other process of this user's steps holds, and see no other.
+def take_cards(count: int = 1) -> None:
+    """Take GPUs that no other process of this user's steps holds, and see no others.
 
-    To be called before CUDA is. Nothing where there is one GPU or none, where a scheduler or
-    torchrun gave the process its own, and where all are held: then they are shared, as before.
+    To be called before CUDA is. Processes that are started afterwards see them too. Nothing
+    where there is one GPU or none, where a scheduler or torchrun gave the process its own, and
+    where too many are held: then they are shared, as before.
     """
     distributed = "LOCAL_RANK" in os.environ or "SLURM_JOB_ID" in os.environ
     if _held or distributed or len(cards()) < 2:
         return
+    taken: dict[str, int] = {}
     for name in cards():
         path = Path(tempfile.gettempdir()) / f"mktn-card-{os.getuid()}-{name.replace('/', '_')}"
         descriptor = lock(path, wait=False)
         if descriptor is not None:
-            _held.append(descriptor)
-            os.environ["CUDA_VISIBLE_DEVICES"] = name
+            taken[name] = descriptor
+        if len(taken) == count:
+            _held.extend(taken.values())
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(taken)
             return
+    for descriptor in taken.values():
+        os.close(descriptor)

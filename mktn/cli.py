@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -102,6 +103,9 @@ def run_command(argv: list[str]) -> int:
     except UserError as error:
         return _say(arguments.command, error, 2)
     except BrokenPipeError:
+        # Of a reader that has gone, as `head`; else it is ours.
+        if not stat.S_ISFIFO(os.fstat(1).st_mode):
+            raise
         return 1
     except KeyboardInterrupt:
         return _say(arguments.command, "interrupted", 130)

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import fcntl
 import functools
+import hashlib
 import json
 import os
 import re
@@ -120,8 +121,12 @@ def _of_this_process(target: Path, ending: str) -> Path:
 
 @functools.cache
 def _host() -> str:
-    # Process ids mean something on one machine, and in one container.
-    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40] or "host"
+    # Process ids mean something on one machine, and there in one container.
+    name, space = socket.gethostname(), ""
+    with contextlib.suppress(OSError):
+        space = os.readlink("/proc/self/ns/pid")
+    whole = hashlib.sha256(f"{name} {space}".encode()).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9-]', '-', name)[:24]}-{whole}"
 
 
 @functools.cache

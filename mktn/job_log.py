@@ -105,9 +105,11 @@ def failed_jobs(folder: Path, since_s: float, *, told: bool) -> Iterator[str]:
     """For each log written since `since_s` (Unix time) whose job failed, what to say of it.
 
     Jobs that end themselves tell it where they run. `told`: that is the user's own terminal, so
-    that only the killed, which say nothing, are left.
+    that only the killed, which say nothing, are left. SLURM's own logs, in `slurm`, are not ours.
     """
     for log in sorted(folder.rglob("*.log")) if folder.is_dir() else []:
+        if "slurm" in log.relative_to(folder).parts[:1]:
+            continue
         try:
             if log.stat().st_mtime < since_s:
                 continue
@@ -200,8 +202,9 @@ def _signal_name(status: int) -> str:
 
 
 def _flush() -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed before we began
+            stream.flush()
 
 
 def _indented(lines: Sequence[str]) -> str:
@@ -213,6 +216,6 @@ def _tail(log: Path) -> list[str]:
         with log.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(size - TAIL_BYTES, 0))
-            return file.read().decode("utf-8", "replace").splitlines()
+            return file.read(TAIL_BYTES).decode("utf-8", "replace").splitlines()
     except OSError:
         return []

@@ -35,6 +35,7 @@ FULL_BYTES = 16e6  # a disk with less may be the one that is full
 SOMEWHERE = "standard output or a file"
 _ROOM = (errno.ENOSPC, errno.EDQUOT)
 _NUMBER = re.compile(r"(?:os error |os_error_code=['\"]|errno[ =]+)(\d+)", re.IGNORECASE)
+_QUOTED = re.compile(r"(?:os error |os_error_code=['\"])(\d+)")
 _PATH = re.compile(r"""(?:at path|local file|file) ["']([^"']+)["']|\(os error \d+\): (\S+)$""")
 _NO_MEMORY = re.compile(
     r"can't allocate memory|cannot allocate memory|CUDA out of memory|CUDA error: out of memory"
@@ -84,6 +85,8 @@ def disk_error(
     path = _path_of(error) or where
     if number not in _REFUSED or path is None:
         return None
+    if path == SOMEWHERE and number not in (*_ROOM, errno.EIO):
+        return None  # nobody refuses what has no name: a mistake of ours
     what, do = _REFUSED[number]
     room = number in _ROOM and path != SOMEWHERE
     return UserError(
@@ -98,15 +101,16 @@ def error_number(error: BaseException) -> int | None:
         return None
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
-    found = _NUMBER.search(str(error))
-    return int(found[1]) if found and _may_carry(error) else None
-
-
-def _may_carry(error: BaseException) -> bool:
     # Not any error that happens to quote another: a bug must stay a traceback.
     modules = ("polars", "safetensors", "pyarrow", "zarr", "h5py", "tensorstore")
     by_library = type(error).__module__.split(".")[0] in modules
-    return isinstance(error, OSError | ValueError | RuntimeError) or by_library
+    if by_library or isinstance(error, OSError):
+        found = _NUMBER.search(str(error))
+    elif isinstance(error, ValueError | RuntimeError):  # of libraries without their own
+        found = _QUOTED.search(str(error))
+    else:
+        found = None
+    return int(found[1]) if found else None
 
 
 def _is_of_memory(error: BaseException) -> bool:

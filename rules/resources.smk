@@ -1,6 +1,7 @@
 # What each step asks of the machine, and nothing else: CPUs, memory, run time and GPUs, in this
 # table alone. The cluster's own names (partitions, account, GPU type) are in
 # workflow/profiles/slurm. No rule runs again when these numbers change.
+import ast
 from typing import NamedTuple
 
 
@@ -84,7 +85,16 @@ def cluster_gpu():
     given = workflow.resource_settings.default_resources or {}
     names = {"gpu_partition": "slurm_partition", "gpu_type": "gpu_model"}
     return {
-        resource: str(given[name].raw if given[name].raw else given[name].value)
+        resource: unquoted(given[name].raw or given[name].value)
         for name, resource in names.items()
         if name in given
     }
+
+
+def unquoted(text):
+    """Of a default resource: names that are Python's too (`all`) stand in quotes of their own."""
+    try:
+        value = ast.literal_eval(str(text))
+    except (SyntaxError, ValueError):
+        value = text
+    return value if isinstance(value, str) else str(text)

@@ -10,8 +10,8 @@ from mktn.cards import cards
 
 TAKES = """
 import os, sys
-from mktn.cards import take_card
-take_card()
+from mktn.cards import take_cards
+take_cards(int(os.environ.get("CARDS", "1")))
 print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
 sys.stdin.read()
 """
@@ -42,6 +42,18 @@ def test_each_process_takes_a_card_of_its_own_and_a_killed_one_gives_it_back(
     four = holder(tmp_path)
     assert taken(four) in ("4", "7")
     for process in (one, three, four):
+        process.kill()
+        process.wait()
+
+
+def test_processes_of_one_training_take_cards_that_no_other_has(tmp_path: Path) -> None:
+    visible = {"CUDA_VISIBLE_DEVICES": "0,1,2,3", "CARDS": "2"}
+    holders, found = [], []
+    for _ in range(3):
+        holders.append(holder(tmp_path, **visible))
+        found.append(taken(holders[-1]))
+    assert found == ["0,1", "2,3", "0,1,2,3"]
+    for process in holders:
         process.kill()
         process.wait()
 

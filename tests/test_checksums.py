@@ -1,6 +1,7 @@
 """A byte that changes in any file of a run is seen, or changes nothing that is read."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,9 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet
 import pytest
+import safetensors.torch
 import torch
+import zarr
 
 from mktn.checksums import (
     crc32c,
@@ -42,7 +45,7 @@ POSITIONS = 300  # of a file, and both of its ends
 TABLE = pl.DataFrame(
     {
         "pair_id": [f"test/v{i}#0" for i in range(60)],
-        "split": pl.Series(["train", "val", "test"] * 20, dtype=pl.Enum(["train", "val", "test"])),
+        "part": pl.Series(["train", "val", "test"] * 20, dtype=pl.Enum(["train", "val", "test"])),
         "order": pl.Series(range(60), dtype=pl.Int16),
         "start_s": [None if i % 7 == 0 else i / 3 for i in range(60)],
         "words": [["a"] * (i % 4) for i in range(60)],
@@ -213,6 +216,32 @@ def test_a_changed_byte_of_metrics_is_seen(tmp_path: Path) -> None:
     write_sealed_json(json.loads(path.read_text()), path)
     errors = seen_or_same(path, lambda: read_run(path), lambda a, b: bool(a == b), 100)
     assert errors >= 0.85 * len(flips(path, 100))
+
+
+@pytest.mark.parametrize("end", [0, 0.5, -1])
+@pytest.mark.parametrize("name", ["t.parquet", "config.json", "model.safetensors", "store"])
+def test_verify_sees_a_file_that_was_cut_though_its_checksum_went_with_it(
+    tmp_path: Path, name: str, end: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / name
+    if name == "t.parquet":
+        write_parquet(TABLE, path)
+    elif name == "config.json":
+        write_sealed_json({"a": list(range(100))}, path)
+    elif name == "model.safetensors":
+        safetensors.torch.save_file({"w": torch.arange(100)}, path)
+    else:
+        array = np.arange(4000, dtype=np.float32).reshape(100, 40)
+        group = zarr.open_group(path, mode="w")
+        group.create_array("features", data=array, chunks=(10, 40), shards=(100, 40))
+    assert main(["verify", str(path)]) == 0
+    cut = path
+    if path.is_dir():
+        cut = max((p for p in path.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    size = cut.stat().st_size
+    os.truncate(cut, {0: 0, 0.5: size // 2, -1: size - 1}[end])
+    assert main(["verify", str(path)]) == 2
+    assert "damaged file" in capsys.readouterr().out
 
 
 def test_verify_names_each_damaged_file_and_counts_the_others(

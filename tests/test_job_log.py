@@ -97,6 +97,9 @@ def test_a_killed_job_is_found_by_its_log_and_shown_once(tmp_path: Path) -> None
     failed = tmp_path / "train" / "failed.log"
     finish(start(failed, "raise UserError('broken')"))
     finish(start(tmp_path / "train" / "good.log", "print('fine')"))
+    slurm = tmp_path / "slurm" / "rule_train" / "7.log"  # SLURM's own: no mktn ends it
+    slurm.parent.mkdir(parents=True)
+    slurm.write_text("srun: error\n")
     here = [*failed_jobs(tmp_path, since, told=True)]
     assert len(here) == 1
     assert here[0].startswith(f"{log}: its job was killed")

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mktn.cards import take_card
+from mktn.cards import take_cards
 from mktn.engine.decode import decode
 from mktn.errors import UserError
 
@@ -32,7 +32,7 @@ class Predictions:
 def choose_device(name: str) -> torch.device:
     """`auto` is the GPU where there is one, else the CPU; UserError where it cannot be used."""
     if name != "cpu":
-        take_card()
+        take_cards()
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):

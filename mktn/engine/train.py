@@ -69,8 +69,11 @@ def run(arguments: argparse.Namespace) -> None:
     if config.variant not in VARIANTS:
         raise UserError("unknown variant", found=repr(config.variant), expected=list(VARIANTS))
     if config.processes > 1 and not started():
+        from mktn.cards import take_cards
         from mktn.engine.launch import launch
 
+        if config.device != "cpu":
+            take_cards(config.processes)
         launch(config.processes, ["train", *_options(arguments)])
         return
     with joined(config.device, config.processes) as processes:

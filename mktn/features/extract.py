@@ -20,7 +20,7 @@ import torch
 from tqdm import tqdm
 
 import mktn
-from mktn.cards import take_card
+from mktn.cards import take_cards
 from mktn.config import fill, read_settings
 from mktn.errors import UserError
 from mktn.features.backbones import BACKBONES, BackboneDescription, load
@@ -195,7 +195,7 @@ def _record(writer: PartWriter, video_id: str, found: Extracted) -> None:
 
 def _device(name: str) -> torch.device:
     if name != "cpu":
-        take_card()
+        take_cards()
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("no GPU", where="settings.device", found="cuda", expected="auto or cpu")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

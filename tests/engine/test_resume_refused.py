@@ -1,7 +1,7 @@
 """A checkpoint of another training, a damaged one and a second writer are refused in one line."""
 
 import json
-import re
+import os
 import shutil
 import signal
 import socket
@@ -17,6 +17,7 @@ from mktn.cli import main
 from mktn.engine import run_identity, train
 from mktn.engine.resume import Checkpointer, read
 from mktn.engine.run_lock import LOCK, one_writer, writer_of
+from mktn.files import _of_this_process
 from tests.engine.runs import CHECKPOINT, command, names, settings
 
 
@@ -190,7 +191,6 @@ def test_a_second_writer_is_told_who_the_first_is(
     small_dataset: Path, tmp_path: Path, capsys
 ) -> None:
     import os
-    import socket
 
     run = tmp_path / "run"
     with one_writer(run):
@@ -212,9 +212,9 @@ def test_what_killed_writers_left_is_taken_over(small_dataset: Path, tmp_path: P
     run.mkdir()
     (run / LOCK).write_text('{"pid": 1, "host": "gone"}')
     # The names that a process of this machine gives them; no process has so high a number.
-    host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40]
     for name in ("resume.safetensors", "model.safetensors"):
-        left = run / f".{name}.{host}.{2**22 + 7}.part"
+        own = _of_this_process(run / name, "part").name
+        left = run / own.replace(f".{os.getpid()}.", f".{2**22 + 7}.")
         left.mkdir()
         (left / name).write_bytes(b"half")
     (run / "predictions.parquet").write_bytes(b"another step's")

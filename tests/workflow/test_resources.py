@@ -91,6 +91,9 @@ def test_the_profile_of_a_cluster_sends_jobs_with_a_gpu_to_their_partition() -> 
     }
     values = asked("train", given=given)
     assert (values["slurm_partition"], values["gpu_model"]) == ("gpu", "a100")
+    # As a partition must be given whose name Python knows too.
+    quoted = given | {"gpu_partition": SimpleNamespace(raw="'all'", value=None)}
+    assert asked("train", given=quoted)["slurm_partition"] == "all"
     assert not {"slurm_partition", "gpu_model"} & set(asked("pairs", given=given))
     assert not {"slurm_partition", "gpu_model"} & set(asked("train", given=given, device="cpu"))
 
