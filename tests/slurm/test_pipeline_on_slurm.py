@@ -15,7 +15,7 @@ import pytest
 
 from tests.slurm.pipeline import HERE, Job, Training, caught, records, snakemake, until
 
-# Some six minutes on two quiet cores; waits have room for a busy machine.
+# Seven to ten minutes on two cores with a load of 5 to 8; waits have room for more.
 pytestmark = pytest.mark.timeout(2400)
 TABLE = ("results/table3.csv", "results/table3.md")
 RUNS = "runs/synthetic/charades/mktn"
