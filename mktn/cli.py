@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+import signal
 import stat
 import sys
 from pathlib import Path
@@ -65,6 +66,9 @@ def main(argv: list[str] | None = None) -> int:
     What the machine refuses (a full disk, permissions, memory) is one line and 2 as well.
     """
     end_with_snakemake()
+    if argv is None and "train" in sys.argv[1:]:
+        # A scheduler's wish to save may come before training has begun, and must not end it.
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     log, argv = split_log(sys.argv[1:] if argv is None else argv)
     if log is None:
         return run_command(argv)

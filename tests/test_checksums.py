@@ -28,7 +28,6 @@ from mktn.engine import resume
 from mktn.engine.checkpoint import load, save
 from mktn.engine.criterion import LossConfig
 from mktn.errors import UserError
-from mktn.features.pairs_file import read_table_of
 from mktn.features.store import FeatureStore, ResampledStore
 from mktn.features.text_store import TextStore
 from mktn.features.writers import PartWriter, ResampledWriter
@@ -47,7 +46,7 @@ TABLE = pl.DataFrame(
         "pair_id": [f"test/v{i}#0" for i in range(60)],
         "part": pl.Series(["train", "val", "test"] * 20, dtype=pl.Enum(["train", "val", "test"])),
         "order": pl.Series(range(60), dtype=pl.Int16),
-        "start_s": [None if i % 7 == 0 else i / 3 for i in range(60)],
+        "from_s": [None if i % 7 == 0 else i / 3 for i in range(60)],
         "words": [["a"] * (i % 4) for i in range(60)],
         "kind": pl.Series(["x", "y"] * 30, dtype=pl.Categorical),
     }

@@ -145,7 +145,7 @@ def test_bad_options_are_in_the_log_too(tmp_path: Path) -> None:
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 2
     assert len(run.stderr.splitlines()) == 2
-    assert "usage: mktn group" in log.read_text()
+    assert "mktn group: the following arguments are required: --pairs" in log.read_text()
 
 
 def test_a_log_of_another_program_breaks_nothing(tmp_path: Path) -> None:

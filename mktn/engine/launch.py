@@ -45,7 +45,10 @@ def launch(processes: int, arguments: list[str]) -> None:
                     }
                     environment = os.environ | {name: str(v) for name, v in given.items()}
                     command = [sys.executable, "-m", "mktn", *arguments]
-                    running.append(subprocess.Popen(command, env=environment))
+                    # A session of its own: a terminal's Ctrl-C comes from here, and once.
+                    running.append(
+                        subprocess.Popen(command, env=environment, start_new_session=True)
+                    )
                 first = _wait(running)
         finally:
             stuck = _end(running)

@@ -74,11 +74,9 @@ class Checkpointer:
                 raise
             # A disk that is full for now must not end a training that needs none for now.
             self._written, self.asked.save = time.monotonic(), False
-            print(
-                f"{self.path}: not saved at {_place(training)}, the one before stays: {error}",
-                file=sys.stderr,
-                flush=True,
-            )
+            line = f"{self.path}: not saved at {_place(training)}, the one before stays: {error}"
+            if training.processes.first:
+                print(line, file=sys.stderr, flush=True)
             return
         if stop:
             by = signal.Signals(stop)
@@ -95,9 +93,15 @@ class Checkpointer:
     def write(self, training: Training) -> None:
         """Save the state as it is."""
         tensors, values = training.state()
+        failed: OSError | UserError | None = None
         if training.processes.first:
-            write(self.path, tensors, {"identity": self.identity, "training": values})
-        training.processes.wait()  # none leaves while the first still writes
+            try:
+                write(self.path, tensors, {"identity": self.identity, "training": values})
+            except (OSError, UserError) as error:
+                failed = error
+        # None leaves while the first still writes, and all go on or none.
+        if training.processes.any(failed is not None):
+            raise failed or UserError("the first process could not save", where=self.path)
         self._written = time.monotonic()
 
     def remove(self) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,9 +35,9 @@ def run_identity(config: RunConfig, data: "PairData", sizes: ModelConfig) -> dic
 def data_identity(data: "PairData") -> dict[str, str]:
     """Hashes of what training reads: pairs, groups, relations, features and text.
 
-    The first three are hashed whole. Of features and text: what the stores say of themselves,
-    whole, and the numbers of 64 videos and queries spread over them, so that a large store costs
-    no more than a small one. A number changed in another video is not seen.
+    The first three are hashed whole. Of features and text: what the stores say of themselves, and
+    the checksums of their files; of a store without checksums the numbers of 64 videos or queries
+    spread over it, so that a number changed in another one is not seen.
     """
     videos = [data.store.video_ids[i] for i in _spread(len(data.store))]
     queries = _spread(len(data.text))
@@ -47,15 +48,28 @@ def data_identity(data: "PairData") -> dict[str, str]:
         "features": _sha256(
             data.store.attributes,
             data.store.manifest.to_dict(as_series=False),
-            *(numbers for numbers in data.store.read(videos) if numbers is not None),
+            *(
+                _checksums(data.store.directory)
+                or [numbers for numbers in data.store.read(videos) if numbers is not None]
+            ),
         ),
         "text": _sha256(
             data.text.attributes,
             data.text.offsets,
-            data.text.sentences[queries],
-            *data.text.padded_words(queries),
+            *(
+                _checksums(data.text.path)
+                or [data.text.sentences[queries], *data.text.padded_words(queries)]
+            ),
         ),
     }
+
+
+def _checksums(store: Path) -> list[Any]:
+    """What stands in a store's file of checksums; nothing where it has none."""
+    from mktn.features.store_checksums import NAME
+
+    path = store / NAME
+    return [path.read_text(encoding="utf-8")] if path.is_file() else []
 
 
 def _spread(count: int) -> np.ndarray:

@@ -61,6 +61,7 @@ class StateFile:
     def __init__(self, folder: str | Path, epochs: int) -> None:
         self.path = Path(folder) / NAME
         self.writes = os.environ.get("RANK", "0") == "0"
+        self._told = False
         self.state = RunState("running", epochs, started=time.time(), **_here())
 
     def __enter__(self) -> "StateFile":
@@ -105,8 +106,9 @@ class StateFile:
             write_json(dataclasses.asdict(self.state), self.path)
         except (OSError, UserError) as error:
             why = error.strerror if isinstance(error, OSError) else error
-            print(f"{self.path}: not written ({why}); mktn status", file=sys.stderr)
-            self.writes = False
+            if not self._told:  # once; the next time may go well
+                print(f"{self.path}: not written ({why}); mktn status", file=sys.stderr)
+            self._told = True
 
 
 def best_of(log: Sequence[Mapping[str, Any]]) -> tuple[float | None, int | None]:

@@ -116,10 +116,11 @@ def _train(arguments: argparse.Namespace, config: RunConfig, processes: Processe
     with writer, Interrupts() as asked:
         checkpointer = Checkpointer(folder, identity, arguments.checkpoint_minutes, asked)
         processes.wait()  # for the first to hold the folder
-        checkpointer.restore(training)
-        if arguments.tensorboard:
-            training.events = EventFiles(arguments.tensorboard, config, training.progress.step)
         with StateFile(folder, config.train.epochs) as state:
+            checkpointer.restore(training)
+            if arguments.tensorboard:
+                step = training.progress.step
+                training.events = EventFiles(arguments.tensorboard, config, step)
             _fit(training, state, checkpointer)
             if processes.first:
                 _write(training, sizes, folder)

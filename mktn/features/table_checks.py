@@ -82,7 +82,8 @@ def _check_column(column: pl.Series, step: str, path: str | Path, do: str) -> No
     wrong = pl.Series(values=[], dtype=pl.Boolean)
     if name in WHOLE:
         least, most = WHOLE[name]
-        wrong, expected = (column < least) | (column > most), f"{least} to {most}"
+        values = column.cast(pl.Float64)  # small integers cannot be compared with large limits
+        wrong, expected = (values < least) | (values > most), f"{least} to {most}"
     elif name in NUMBERS and kind.is_float():
         wrong, expected = ~column.is_finite(), "a finite number"
     if wrong.any():

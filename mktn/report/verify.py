@@ -115,6 +115,10 @@ def _old_store(folder: Path) -> Iterator[Verified]:
     """A store without checksums: whether all of it can at least be read."""
     import zarr
 
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if not path.stat().st_size:
+            yield Verified(path, 0, damaged(path, "0 bytes", "a whole file", folder))
+            return
     manifest = folder / "manifest.parquet"
     if manifest.exists():
         yield _file(manifest)
