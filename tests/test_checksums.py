@@ -28,6 +28,7 @@ from mktn.engine import resume
 from mktn.engine.checkpoint import load, save
 from mktn.engine.criterion import LossConfig
 from mktn.errors import UserError
+from mktn.features.pairs_file import read_table_of
 from mktn.features.store import FeatureStore, ResampledStore
 from mktn.features.text_store import TextStore
 from mktn.features.writers import PartWriter, ResampledWriter
