@@ -49,7 +49,7 @@ TABLE = pl.DataFrame(
         "order": pl.Series(range(60), dtype=pl.Int16),
         "from_s": [None if i % 7 == 0 else i / 3 for i in range(60)],
         "words": [["a"] * (i % 4) for i in range(60)],
-        "kind": pl.Series(["x", "y"] * 30, dtype=pl.Categorical),
+        "letter": pl.Series(["x", "y"] * 30, dtype=pl.Categorical),
     }
 )
 
