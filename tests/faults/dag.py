@@ -35,7 +35,7 @@ class Reference:
     def command(self, rule: str, about: str) -> str:
         """The shell command of the rule's job that names `about`, as Snakemake has run it."""
         jobs = re.findall(
-            rf"^(?:local)?rule {rule}:$.*?^(?:Shell command: )?(mktn .*?)$",
+            rf"^(?:local)?rule {rule}:$.*?^(?:Shell command: )?(?:exec )?(mktn .*?)$",
             self.said,
             re.M | re.S,
         )
