@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -57,6 +58,8 @@ def written_beside(target: str | Path) -> Iterator[Path]:
             _open.remove(beside)
 
 
+_UMASK = os.umask(0)
+os.umask(_UMASK)
 _open: list[Path] = []  # what blocks of this process are writing
 
 
@@ -64,6 +67,8 @@ def _put_in_place(beside: Path, target: Path) -> None:
     """Rename; a folder that stands there is moved away first, and again if another writer's came
     in between."""
     old = _of_this_process(target, "old")
+    if beside.is_file():
+        beside.chmod(0o666 & ~_UMASK)  # safetensors lets nobody else read what it writes
     while True:
         if target.is_dir() and not target.is_symlink():
             _remove(old)
@@ -85,12 +90,17 @@ def _refuse_other_kind(beside: Path, target: Path) -> None:
     A folder may be replaced by one of its kind: where it is empty or hidden, where both are Zarr
     stores, and where all it has are names, or suffixes of files, that the new one has as well.
     """
-    if not os.path.lexists(target) or target.is_dir() == beside.is_dir():
-        if not target.is_dir() or target.is_symlink():
+    try:  # asked once: another writer of the same target may move it away at any time
+        folder = stat.S_ISDIR(target.stat().st_mode)
+        there = list(target.iterdir()) if folder else []
+    except FileNotFoundError:
+        return
+    if folder == beside.is_dir():
+        if not folder or target.is_symlink():
             return
-        there, new = list(target.iterdir()), list(beside.iterdir())
+        new = list(beside.iterdir())
         names, suffixes = {path.name for path in new}, {path.suffix for path in new} - {""}
-        stores = (target / "zarr.json").exists() and "zarr.json" in names
+        stores = "zarr.json" in names & {path.name for path in there}
         other = [p for p in there if p.name not in names and p.suffix not in suffixes]
         if stores or not other or target.name.startswith("."):
             return
@@ -98,7 +108,7 @@ def _refuse_other_kind(beside: Path, target: Path) -> None:
             "a folder of something else stands there", where=target, found=other[0].name,
             expected="an empty folder or none", do="remove it yourself, or name another output",
         )  # fmt: skip
-    kinds = ("a folder", "a file") if target.is_dir() else ("a file", "a folder")
+    kinds = ("a folder", "a file") if folder else ("a file", "a folder")
     raise UserError(
         f"{kinds[0]} stands where {kinds[1]} is to be written", where=target,
         do="remove it, or name another output",
