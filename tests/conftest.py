@@ -1,10 +1,18 @@
 """What the tests share: where the real annotations are."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import configuration, settings
+
+# A shell that starts the suite in the background ignores these, and then so would each process
+# that a test starts. A handler of ours is not inherited: they get the default.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 # Generated input is the same in each run, and nothing of it comes into the repository.
 configuration.set_hypothesis_home_dir("/dev/null/hypothesis")
