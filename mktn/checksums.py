@@ -108,9 +108,11 @@ def read_sealed_json(path: str | Path, delete: str | Path | None = None) -> Any:
 
 def damaged(path: object, found: str, expected: str, delete: object = None) -> UserError:
     """The error of a file that is not as it was written."""
+    # By name: Snakemake does not miss a file that only finished results were made from.
+    again = delete or path
     return UserError(
         "damaged file", where=path, found=found, expected=expected,
-        do=f"delete {delete or path} and run snakemake again",
+        do=f"delete {again} and ask for it: snakemake --cores N {again}",
     )  # fmt: skip
 
 

@@ -78,7 +78,7 @@ def seen_or_same(
         errors += bool(line)
         assert same(found, expected), (path, at, value)
         assert not line or str(path) in line or str(path.parent) in line
-        assert ("damaged file" in line) == ("run snakemake again" in line)
+        assert ("damaged file" in line) == ("and ask for it: snakemake" in line)
         assert "\n" not in line
     path.write_bytes(good)
     assert same(read(), expected)
@@ -188,7 +188,8 @@ def test_a_lost_file_is_named_with_the_store_to_delete(tmp_path: Path) -> None:
         store.read(["v0"])
     line = str(caught.value)
     assert line.startswith(f"{lost}: damaged file, found No such file or directory, expected")
-    assert line.endswith(f"; delete {tmp_path / 't.zarr'} and run snakemake again")
+    store = tmp_path / "t.zarr"
+    assert line.endswith(f"; delete {store} and ask for it: snakemake --cores N {store}")
 
 
 def test_a_changed_byte_of_a_run_is_seen(tmp_path: Path) -> None:
@@ -273,8 +274,8 @@ def test_verify_names_each_damaged_file_and_counts_the_others(
     assert main(["verify", "data"]) == 2
     out, err = capsys.readouterr()
     assert f"{shard}: damaged file" in out
-    assert "delete data/part-0.zarr and run snakemake again" in out
-    assert f"delete {table} and run snakemake again" in out
+    assert "delete data/part-0.zarr and ask for it: snakemake --cores N data/part-0.zarr" in out
+    assert f"delete {table} and ask for it: snakemake --cores N {table}" in out
     assert f"{checkpoint}: the checkpoint is damaged" in out
     assert f"{len(files) - 2} files are as they were written, 3 are damaged" in out
     assert err.startswith("mktn verify: 3 damaged files")

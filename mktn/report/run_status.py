@@ -99,6 +99,8 @@ def _status(path: Path, folder: Path, now: float) -> RunStatus:
             known = {"note": f"a later training here: {_stopped(told, now)[0]}"}
     elif told and told.state != "done":
         state, known = _stopped(told, now)
+        if known.get("note") and not os.path.isfile(path / "resume.safetensors"):
+            known["note"] = known["note"].replace("it goes on", "it begins anew")
     elif os.path.isfile(path / "resume.safetensors"):
         state, known = "interrupted", {"note": "it goes on when it is run again"}
     else:

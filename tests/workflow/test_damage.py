@@ -23,7 +23,7 @@ def damage(path: Path) -> None:
 
 def told(output: str) -> dict[str, str]:
     """What the steps said: damaged file -> what to delete."""
-    said = r"mktn [\w-]+: (\S+): damaged file, found .*; delete (\S+) and run snakemake again"
+    said = r"mktn [\w-]+: (\S+): damaged file, found .*; delete (\S+) and ask for it: snakemake"
     return dict(re.findall(said, output))
 
 
@@ -60,7 +60,7 @@ def test_damaged_files_are_named_and_made_again(
     lines = capsys.readouterr().out
     for path, whole in expected.items():
         assert f"{path}: damaged file, found crc32c" in lines
-        assert f"; delete {whole} and run snakemake again" in lines
+        assert f"; delete {whole} and ask for it: snakemake --cores N {whole}" in lines
 
     # Those that evaluation reads: the weights of one variant, the store for the other, a table.
     text_shard, part_shard = shard(text, "sentences"), shard(parts / "part-0.zarr", "features")
