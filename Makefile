@@ -41,8 +41,8 @@ bench: $(READY) ## results/bench/*.csv: speed and memory, each against a baselin
 test: $(READY) ## the test suite
 	$(BIN)/python -m pytest
 
-test-faults: $(READY) ## kills, orphans and full disks, done to the tiny DAG; some minutes
-	$(BIN)/python -m pytest -m faults -s tests/faults
+test-faults: $(READY) ## kills, full disks and damaged files, done to the tiny DAG; some minutes
+	$(BIN)/python -m pytest -m faults -s tests/faults tests/workflow/test_damage.py
 
 test-slurm: $(READY) ## the pipeline on a real SLURM cluster, of this machine alone
 	tests/slurm/run $(BIN)/python

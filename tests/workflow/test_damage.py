@@ -35,7 +35,7 @@ def shard(folder: Path, array: str) -> Path:
     return min(path for path in (folder / array / "c").rglob("*") if path.is_file())
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.timeout(1500)
 def test_damaged_files_are_named_and_made_again(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
