@@ -42,5 +42,54 @@ class PluggedConfig(ModelConfig):
     """Sizes of a model that knowledge transfer plugs into: its own, and those of the transfer."""
 
 
+@dataclasses.dataclass(frozen=True)
+class IANetConfig:
+    """Sizes of IA-Net, by default those of its paper for Charades-STA.
+
+    The first five follow from the data, of which patches and sentences are not read. Raises
+    ValueError where a size is out of range.
+    """
+
+    frames: int  # T
+    dimension: int  # width of a frame's feature
+    patch_dimension: int
+    word_dimension: int
+    sentence_dimension: int
+    width: int = 512  # d
+    heads: int = 4  # H
+    padding: int = 3  # K, learned rows beside the words and beside the frames
+    blocks: int = 3  # l
+    dropout: float = 0.2
+    feature_dropout: float = 0.0  # of the numbers of the video features themselves
+    windows: tuple[int, ...] = (16, 24, 32, 40)  # in frames of a video of window_frames
+    window_frames: int = 64  # T of the windows' lengths: they are scaled to another T
+    stride: float = 0.125  # between windows of one length, in their lengths
+
+    def __post_init__(self) -> None:
+        for name in (field.name for field in dataclasses.fields(self) if field.type is int):
+            least = 0 if name in ("patch_dimension", "padding") else 1
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} {getattr(self, name)} is below {least}")
+        if self.width % self.heads or self.width % 2:
+            raise ValueError(
+                f"width {self.width} is not a multiple of 2 and of heads {self.heads}"
+            )
+        if not (0 <= self.dropout < 1 and 0 <= self.feature_dropout < 1):
+            raise ValueError(f"dropout {self.dropout} or {self.feature_dropout} is outside [0, 1)")
+        if not 0 < self.stride <= 1:
+            raise ValueError(f"stride {self.stride} is outside (0, 1]")
+        sizes = self.window_sizes()
+        if not sizes or list(sizes) != sorted(set(sizes)) or not 1 <= sizes[-1] <= self.frames:
+            raise ValueError(
+                f"windows {list(self.windows)} of {self.window_frames} frames are {list(sizes)} "
+                f"of {self.frames}: ascending lengths are needed, none above the video's"
+            )
+
+    def window_sizes(self) -> tuple[int, ...]:
+        """The windows' lengths in frames of a video of `frames`, rounded, at least one."""
+        scale = self.frames / self.window_frames
+        return tuple(max(1, int(length * scale + 0.5)) for length in self.windows)
+
+
 # Of each model, by name.
-SIZES_OF: Mapping[str, type[Any]] = MappingProxyType({"mktn": ModelConfig})
+SIZES_OF: Mapping[str, type[Any]] = MappingProxyType({"mktn": ModelConfig, "ianet": IANetConfig})
