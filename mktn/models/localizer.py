@@ -15,15 +15,17 @@ def window_spans(sizes: Sequence[int], stride: float, frames: int) -> Tensor:
 
     A window of w frames slides from frame 0, in steps of w * stride frames, rounded, at least
     one, as far as it lies inside the video: the places of a convolution of kernel size w, as the
-    paper calls its windows and their stride. (Section 3.5 has windows on each frame; with a
-    stride they cannot be, and Yuan et al., 2019, too have them on the cells of coarser maps.)
+    paper calls its windows and their stride. Where the steps miss the video's end, one more is
+    flush with it. (Section 3.5 has windows on each frame: with a stride they cannot be. Those of
+    Yuan et al., 2019, too are on the cells of coarser maps.)
     """
-    spans = [
-        (start, start + size, number)
-        for number, size in enumerate(sizes)
-        for start in range(0, frames - size + 1, max(1, int(size * stride + 0.5)))
-    ]
-    return torch.tensor(spans, dtype=torch.long).reshape(-1, 3)
+    spans = []
+    for number, size in enumerate(sizes):
+        last = frames - size
+        starts = range(0, last + 1, max(1, int(size * stride + 0.5)))
+        for start in (*starts, *([] if starts[-1] == last else [last])):
+            spans.append((start, start + size, number))
+    return torch.tensor(spans, dtype=torch.long)
 
 
 class SegmentLocalizer(nn.Module):
