@@ -88,11 +88,9 @@ def test_the_ablations_are_those_of_the_papers_table_4() -> None:
 def test_no_two_variants_compute_the_same() -> None:
     batch = random_batch((3, 2, 2))
     outputs = {variant: outputs_of(variant, batch) for variant in IANET}
-    totals = {variant: terms_of(outputs[variant], batch)["total"] for variant in IANET}
     for a, b in itertools.combinations(IANET, 2):
         distance = (outputs[a]["window_logits"] - outputs[b]["window_logits"]).abs().max()
         assert distance > 1e-4, (a, b)
-        assert abs(totals[a] - totals[b]) > 1e-6, (a, b)
 
 
 @pytest.mark.parametrize("variant", IANET)
