@@ -39,9 +39,11 @@ class SequenceEncoder(nn.Module):
         super().__init__()
         self.features = nn.Dropout(feature_dropout)
         self.project = nn.Linear(dimension, width)
-        # Else positions outweigh features of small scale.
+        # Else positions outweigh features of small scale, and the small states of a GRU leave the
+        # attention uniform, from where it is slow to learn.
         self.norm = nn.LayerNorm(width)
         self.gru = BiGRU(width, width)
+        self.norm_out = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
@@ -49,7 +51,8 @@ class SequenceEncoder(nn.Module):
         x = self.norm(self.project(self.features(x)))
         positions = torch.arange(x.shape[1], device=x.device)
         x = x + sinusoid(positions, x.shape[-1]).to(x.dtype)
-        return self.dropout(self.gru(self.dropout(x), mask))
+        x = self.norm_out(self.gru(self.dropout(x), mask))
+        return self.dropout(x) * mask[..., None]
 
 
 class IANet(GroundingModel):
