@@ -240,6 +240,17 @@ def test_an_ablation_that_is_the_configured_network_is_refused(variant: str, cha
     build("ianet", "full", sizes)
 
 
+def test_half_precision_answers_as_single_does() -> None:
+    batch, model = random_batch(), with_shared_weights("full")
+    with torch.no_grad():
+        single = model(batch)
+        with torch.autocast("cpu", torch.bfloat16):
+            half = model(batch)
+    for name in ("moments", "confidence"):
+        assert half[name].dtype == torch.float32
+        torch.testing.assert_close(half[name], single[name], atol=0.05, rtol=0.05)
+
+
 def test_an_ablation_that_does_not_fit_is_the_users_mistake() -> None:
     sizes = dataclasses.replace(IANET_SIZES, width=12)
     with pytest.raises(UserError, match=r"does not fit.*width 12 .* heads 8"):

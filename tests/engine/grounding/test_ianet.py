@@ -1,8 +1,13 @@
 """IA-Net's loss of a batch, and of the shares that several processes have of it."""
 
+from pathlib import Path
+
+import polars as pl
 import pytest
 import torch
 
+from mktn.cli import main
+from mktn.engine.checkpoint import load
 from mktn.engine.criterion import Criterion, LossConfig
 from mktn.engine.grounding import grounding_loss
 from mktn.errors import UserError
@@ -10,6 +15,7 @@ from mktn.grouping.share import share
 from mktn.losses.windows import window_alignment, window_boundary, window_iou
 from mktn.models import build
 from tests.batches import random_batch
+from tests.engine.runs import command
 from tests.models.test_ianet import IANET_SIZES
 
 
@@ -54,3 +60,20 @@ def test_settings_are_checked() -> None:
         grounding_loss("ianet", {"alpha": 1.0})
     with pytest.raises(UserError, match=r"positive_iou 1.0 is outside \[0, 1\)"):
         grounding_loss("ianet", {"positive_iou": 1.0})
+
+
+def test_a_training_by_command_can_be_loaded(small_dataset: Path, tmp_path: Path) -> None:
+    sizes = {"width": 8, "heads": 2, "windows": [1, 2, 4], "window_frames": 5, "stride": 0.5}
+    given = {"source": "synthetic", "dataset": "charades", "model": "ianet", "sizes": sizes,
+             "variant": "model_c", "grounding": {"w_boundary": 0.1}, "loader": {"queries": 4},
+             "train": {"epochs": 2, "gradients_every": 1}}  # fmt: skip
+    assert main(command(small_dataset, tmp_path / "run", given)) == 0
+    model, settings = load(tmp_path / "run")
+    assert model.localizer.sizes == 3
+    assert settings["sizes"]["windows"] == [1, 2, 4]
+    assert settings["grounding"] == {"w_align": 1.0, "w_boundary": 0.1, "positive_iou": 0.45}
+    log = pl.read_parquet(tmp_path / "run" / "log.parquet")
+    assert (log["align"] > 0).all()
+    assert (log["boundary"] > 0).all()
+    assert (log["gradient_align"] > 0).all()
+    assert log["span"].null_count() == len(log)
