@@ -123,7 +123,8 @@ STEP_CODE = {
     ],
     "train": [
         *LOADING,
-        "losses.py",
+        "losses",
+        "engine/grounding",
         *(f"engine/{name}.py" for name in ("train", "fit", "finite", "resume", "interrupts")),
         *(f"engine/{name}.py" for name in ("run_config", "run_identity", "run_lock", "metrics")),
         *(f"engine/{name}.py" for name in ("criterion", "gradients", "predict", "decode")),

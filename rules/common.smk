@@ -4,11 +4,11 @@ import os
 import shlex
 import sys
 
-from mktn.config import check, check_file, for_dataset, with_numbers
+from mktn.config import check, check_file, for_dataset, overlay, with_numbers
 from mktn.datasets import TEST_SETS
 from mktn.engine.rescore import ANNOTATORS, LEAVE_ONE_OUT
 from mktn.errors import UserError
-from mktn.models.variants import BLIND, VARIANTS
+from mktn.models.variants import BLIND, VARIANTS, VARIANTS_OF
 from mktn.process import ENDS_WITH
 from mktn.report.layouts import TABLES
 from mktn.step_code import code
@@ -45,7 +45,13 @@ SHOWN = [
     for number, layout in TABLES.items()
     if {*layout.datasets} & {*DATASETS} and {*layout.variants} & {*config["variants"]}
 ]
-RUN = f"runs/{PLACE}/{{dataset}}/{config['model']}/{{variant}}/seed{{seed}}"
+RUN = f"runs/{PLACE}/{{dataset}}/{{model}}/{{variant}}/seed{{seed}}"
+# Of each training: model, variant, and the name of its rule behind `train_`.
+TRAININGS = [
+    (model, variant, variant if model == "mktn" else f"{model}_{variant}")
+    for model, known in VARIANTS_OF.items()
+    for variant in (*known, *(BLIND if model == "mktn" else ()))
+]
 BASELINE = f"runs/{PLACE}/{{dataset}}/{{baseline}}/baseline/seed{{seed}}"
 # Where video features come from: a backbone run here, or files of somebody else's.
 IMPORTED = [
@@ -70,7 +76,12 @@ wildcard_constraints:
     dataset="activitynet|charades|tacos",
     backbone="[a-z0-9_]+",
     table="|".join(map(str, TABLES)),
-    variant="|".join((*VARIANTS, *BLIND)),
+    model="|".join(VARIANTS_OF),
+    variant="|".join(
+        dict.fromkeys(
+            (*BLIND, *(name for known in VARIANTS_OF.values() for name in known))
+        )
+    ),
     baseline="|".join(config["baselines"]),
     frames="[0-9]+",
     part="[0-9]+",
@@ -83,6 +94,18 @@ def of(dataset, *keys):
     for key in keys:
         section = section[key]
     return section
+
+
+def of_model(dataset, model, key):
+    """A section of the configuration as this dataset and model have it.
+
+    The sizes of a model beside mktn are its own; other sections of it lie over those of mktn.
+    """
+    section = of(dataset).get(key, {})
+    if model == "mktn":
+        return section
+    own = of(dataset)["models"].get(model, {}).get(key, {})
+    return own if key in ("sizes", "grounding") else overlay(section, own)
 
 
 def either(names):

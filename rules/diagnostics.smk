@@ -10,9 +10,9 @@ rule diagnose:
     output:
         diagnoses=f"{RUN}/diagnoses.json",
     log:
-        f"logs/{SOURCE}/diagnose/{{dataset}}-{{variant}}-seed{{seed}}.log",
+        f"logs/{SOURCE}/diagnose/{{dataset}}-{{model}}-{{variant}}-seed{{seed}}.log",
     benchmark:
-        f"benchmarks/{SOURCE}/diagnose/{{dataset}}-{{variant}}-seed{{seed}}.tsv"
+        f"benchmarks/{SOURCE}/diagnose/{{dataset}}-{{model}}-{{variant}}-seed{{seed}}.tsv"
     conda:
         "../envs/mktn.yaml"
     threads: cpus("diagnose")
@@ -38,6 +38,7 @@ rule diagnostics:
         diagnoses=expand(
             f"{RUN}/diagnoses.json",
             dataset=DATASETS,
+            model=config["model"],
             variant="full",
             seed=config["seeds"],
         ),

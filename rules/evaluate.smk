@@ -12,9 +12,9 @@ rule evaluate:
         predictions=f"{RUN}/predictions.parquet",
         metrics=f"{RUN}/metrics.json",
     log:
-        f"logs/{SOURCE}/evaluate/{{dataset}}-{{variant}}-seed{{seed}}.log",
+        f"logs/{SOURCE}/evaluate/{{dataset}}-{{model}}-{{variant}}-seed{{seed}}.log",
     benchmark:
-        f"benchmarks/{SOURCE}/evaluate/{{dataset}}-{{variant}}-seed{{seed}}.tsv"
+        f"benchmarks/{SOURCE}/evaluate/{{dataset}}-{{model}}-{{variant}}-seed{{seed}}.tsv"
     conda:
         "../envs/mktn.yaml"
     threads: cpus("evaluate")

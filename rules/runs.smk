@@ -8,19 +8,19 @@ from mktn.models.variants import BLIND
 from mktn.report.layouts import TABLES
 
 
-def training_settings(variant):
-    """What `mktn train` of a variant is told."""
+def training_settings(model, variant):
+    """What `mktn train` of a model's variant is told."""
 
     def given(wildcards):
         sections = {
-            key: of(wildcards.dataset, key)
-            for key in ("sizes", "losses", "loader", "train")
+            key: of_model(wildcards.dataset, model, key)
+            for key in ("sizes", "losses", "grounding", "loader", "train")
         }
         return {
             "source": SOURCE,
             "dataset": wildcards.dataset,
             "partition": PARTITION,
-            "model": config["model"],
+            "model": model,
             "variant": "full" if variant in BLIND else variant,
             "seed": int(wildcards.seed),
             "device": config["device"],
@@ -48,7 +48,7 @@ def evaluation_settings(wildcards):
         "device": config["device"],
         **seeded(),
         **threaded(),
-        "loader": of(wildcards.dataset, "loader"),
+        "loader": of_model(wildcards.dataset, wildcards.get("model", "mktn"), "loader"),
         "validation": validation(wildcards.dataset),
         **of(wildcards.dataset, "evaluation"),
     }
@@ -125,7 +125,13 @@ def run_files(name, datasets, variants):
     """The file `name` of runs with every seed, and of the baselines behind them."""
     seeds, baselines = config["seeds"], config["baselines"]
     return [
-        *expand(f"{RUN}/{name}", dataset=datasets, variant=variants, seed=seeds),
+        *expand(
+            f"{RUN}/{name}",
+            dataset=datasets,
+            model=config["model"],
+            variant=variants,
+            seed=seeds,
+        ),
         *expand(
             f"{BASELINE}/{name}", dataset=datasets, baseline=baselines, seed=seeds[0]
         ),

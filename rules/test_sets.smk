@@ -11,9 +11,9 @@ use rule evaluate as evaluate_test_set with:
         predictions=f"{RUN}/predictions-{{test_set}}.parquet",
         metrics=f"{RUN}/metrics-{{test_set}}.json",
     log:
-        f"logs/{PLACE}/evaluate/{{dataset}}-{{variant}}-seed{{seed}}-{{test_set}}.log",
+        f"logs/{PLACE}/evaluate/{{dataset}}-{{model}}-{{variant}}-seed{{seed}}-{{test_set}}.log",
     benchmark:
-        f"benchmarks/{PLACE}/evaluate/{{dataset}}-{{variant}}-seed{{seed}}-{{test_set}}.tsv"
+        f"benchmarks/{PLACE}/evaluate/{{dataset}}-{{model}}-{{variant}}-seed{{seed}}-{{test_set}}.tsv"
     params:
         run=subpath(output.metrics, parent=True),
         split="{test_set}",

@@ -1,10 +1,10 @@
 # Training: one named rule a variant, so that one ablation can be forced alone, and one for each
-# way of training `full` blind.
-for variant in (*VARIANTS, *BLIND):
+# way of training `full` blind. Those of models beside mktn have the model in their names.
+for model, variant, name in TRAININGS:
 
     rule:
         name:
-            f"train_{variant}"
+            f"train_{name}"
         input:
             pairs=f"{DATA}/pairs/{{dataset}}/pairs.parquet",
             groups=f"{DATA}/groups/{{dataset}}/groups.parquet",
@@ -12,13 +12,13 @@ for variant in (*VARIANTS, *BLIND):
             features=resampled,
             text=f"{DATA}/text/{{dataset}}.zarr",
         output:
-            model=f"{RUN.format(dataset='{dataset}', variant=variant, seed='{seed}')}/model.safetensors",
-            config=f"{RUN.format(dataset='{dataset}', variant=variant, seed='{seed}')}/config.json",
-            log=f"{RUN.format(dataset='{dataset}', variant=variant, seed='{seed}')}/log.parquet",
+            model=f"{RUN.format(dataset='{dataset}', model=model, variant=variant, seed='{seed}')}/model.safetensors",
+            config=f"{RUN.format(dataset='{dataset}', model=model, variant=variant, seed='{seed}')}/config.json",
+            log=f"{RUN.format(dataset='{dataset}', model=model, variant=variant, seed='{seed}')}/log.parquet",
         log:
-            f"logs/{SOURCE}/train/{{dataset}}-{variant}-seed{{seed}}.log",
+            f"logs/{SOURCE}/train/{{dataset}}-{name}-seed{{seed}}.log",
         benchmark:
-            f"benchmarks/{SOURCE}/train/{{dataset}}-{variant}-seed{{seed}}.tsv"
+            f"benchmarks/{SOURCE}/train/{{dataset}}-{name}-seed{{seed}}.tsv"
         conda:
             "../envs/mktn.yaml"
         threads: cpus("train")
@@ -26,7 +26,7 @@ for variant in (*VARIANTS, *BLIND):
             **needs("train"),
         params:
             run=subpath(output.model, parent=True),
-            settings=settings(training_settings(variant)),
+            settings=settings(training_settings(model, variant)),
             code=code("train"),
             # It changes no result: Snakemake does not compare params made from input.
             checkpoint_minutes=lambda w, input: config["checkpoint_minutes"],

@@ -26,7 +26,7 @@ from mktn.config import fill
 from mktn.engine.criterion import LossConfig
 from mktn.errors import UserError
 from mktn.files import written_beside
-from mktn.models import VARIANTS, ModelConfig, build
+from mktn.models import SIZES_OF, VARIANTS_OF, build
 
 FORMAT = 1
 AGAIN = "train it again"
@@ -51,7 +51,7 @@ def save(
     *,
     model: str,
     variant: str,
-    config: ModelConfig,
+    config: Any,
     losses: LossConfig,
     record: dict[str, Any],
 ) -> None:
@@ -72,7 +72,7 @@ def save(
         "model": model,
         "variant": variant,
         "sizes": dataclasses.asdict(config),
-        "variant_parts": dataclasses.asdict(VARIANTS[variant]),
+        "variant_parts": dataclasses.asdict(VARIANTS_OF[model][variant]),
         "losses": dataclasses.asdict(losses),
         **record,
     }
@@ -102,9 +102,21 @@ def load(directory: str | Path) -> tuple[nn.Module, dict[str, Any]]:
         note_unverified(weights)
     _check_keys(settings, where)
     model, variant = settings["model"], settings["variant"]
-    config = _sizes(settings["sizes"], where)
+    _check_named(written, {"model": model}, where)
+    _check_variant(model, variant, where)
+    config = _sizes(settings["sizes"], model, where)
+    _check_named(written, _identity(model, variant, config), where)
+    _check_parts(settings["variant_parts"], model, variant, where)
+    _check_parameters(state, model, variant, config, directory)
+    network = build(model, variant, config)
+    network.load_state_dict(state)
+    return network, settings
+
+
+def _check_named(written: Mapping[str, Any], here: Mapping[str, Any], where: Path) -> None:
+    """Raise UserError where config.json says otherwise than the weights of what they are."""
     # Weights written before they named their variant have no such names.
-    for name, named in _identity(model, variant, config).items():
+    for name, named in here.items():
         if written.get(name, named) != named:
             raise UserError(
                 f"config.json names another {name} than the weights",
@@ -113,14 +125,9 @@ def load(directory: str | Path) -> tuple[nn.Module, dict[str, Any]]:
                 expected=written[name],
                 do="restore config.json, or train it again",
             )
-    _check_parts(settings["variant_parts"], variant, where)
-    _check_parameters(state, model, variant, config, directory)
-    network = build(model, variant, config)
-    network.load_state_dict(state)
-    return network, settings
 
 
-def _identity(model: str, variant: str, config: ModelConfig) -> dict[str, Any]:
+def _identity(model: str, variant: str, config: Any) -> dict[str, Any]:
     """What the weights say of themselves."""
     sizes = {f"sizes.{name}": value for name, value in dataclasses.asdict(config).items()}
     return {"model": model, "variant": variant, **sizes}
@@ -149,26 +156,34 @@ def _check_keys(settings: Any, where: Path) -> None:
                 expected=kind.__name__,
                 do=AGAIN,
             )
-    if settings["variant"] not in VARIANTS:
-        raise UserError(
-            "unknown variant",
-            where=f"{where}, variant",
-            found=repr(settings["variant"]),
-            expected=f"one of {', '.join(VARIANTS)}",
-        )
 
 
-def _sizes(sizes: Mapping[str, Any], where: Path) -> ModelConfig:
+def _check_variant(model: str, variant: str, where: Path) -> None:
+    """Raise UserError unless there is such a model, and such a variant of it."""
+    for key, found, known in (
+        ("model", model, VARIANTS_OF),
+        ("variant", variant, VARIANTS_OF.get(model, {})),
+    ):
+        if found not in known:
+            raise UserError(
+                f"unknown {key}",
+                where=f"{where}, {key}",
+                found=repr(found),
+                expected=f"one of {', '.join(known)}",
+            )
+
+
+def _sizes(sizes: Mapping[str, Any], model: str, where: Path) -> Any:
     # All of them: a default in place of a lost one would be another model.
-    for field in dataclasses.fields(ModelConfig):
+    for field in dataclasses.fields(SIZES_OF[model]):
         if field.name not in sizes:
             raise UserError("missing key", where=f"{where}, sizes", expected=repr(field.name))
-    return fill(ModelConfig, sizes, f"{where}, sizes")
+    return fill(SIZES_OF[model], sizes, f"{where}, sizes")
 
 
-def _check_parts(parts: Mapping[str, Any], variant: str, where: Path) -> None:
+def _check_parts(parts: Mapping[str, Any], model: str, variant: str, where: Path) -> None:
     """Raise UserError where the variant was trained with other parts than it has."""
-    expected = {name: _parts(name) for name in VARIANTS}
+    expected = {name: _parts(model, name) for name in VARIANTS_OF[model]}
     if parts == expected[variant]:
         return
     own = next((name for name, known in expected.items() if parts == known), None)
@@ -197,14 +212,14 @@ def _check_parts(parts: Mapping[str, Any], variant: str, where: Path) -> None:
     )
 
 
-def _parts(variant: str) -> dict[str, Any]:
+def _parts(model: str, variant: str) -> dict[str, Any]:
     """The variant as config.json has it: tuples are lists."""
-    parts: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(VARIANTS[variant])))
+    parts: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(VARIANTS_OF[model][variant])))
     return parts
 
 
 def _check_parameters(
-    state: Mapping[str, Tensor], model: str, variant: str, config: ModelConfig, directory: Path
+    state: Mapping[str, Tensor], model: str, variant: str, config: Any, directory: Path
 ) -> None:
     """Raise UserError where names or shapes of the weights are not those of the model."""
     try:

@@ -7,17 +7,19 @@ import torch
 from torch import Tensor
 
 from mktn import losses
+from mktn.engine.grounding import GroundingLoss
+from mktn.engine.grounding.span import SpanLoss
 from mktn.errors import UserError
 from mktn.grouping.batch import PairBatch
 from mktn.models.variants import Variant
 
-# Outputs of a process's own queries; the others are of all of them.
-OF_A_QUERY = frozenset({"start_logits", "end_logits", "offsets", "csm_span"})
-
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
-    """Weights of the terms and the constants of Eqs. 2, 6 and 7; the paper gives none of them."""
+    """Weights of the terms and the constants of Eqs. 2, 6 and 7; the paper gives none of them.
+
+    w_span and w_float are of MKTN's own answer; other models have settings of theirs.
+    """
 
     w_span: float = 1.0
     w_float: float = 0.5
@@ -42,11 +44,24 @@ class LossConfig:
 
 
 class Criterion(torch.nn.Module):
-    """Weighted sum of L_CL, L_1, L_2, L_3 and L_csm, as far as the outputs have them."""
+    """Weighted sum of the answer's terms and, as far as the outputs have them, L_CL, L_1, L_csm.
 
-    def __init__(self, config: LossConfig, variant: Variant) -> None:
+    `variant`: of the knowledge transfer, None without it. `grounding`: the answer's terms; None
+    are L_2 and L_3 of MKTN.
+    """
+
+    def __init__(
+        self,
+        config: LossConfig,
+        variant: Variant | None,
+        grounding: GroundingLoss | None = None,
+    ) -> None:
         super().__init__()
         self.config, self.variant = config, variant
+        self.grounding = grounding or SpanLoss(config.w_span, config.w_float)
+        self.logits = None
+        if variant is None:
+            return
         if variant.threshold == config.schedule:
             raise UserError(
                 "this ablation of the threshold is the configured threshold itself",
@@ -77,10 +92,7 @@ class Criterion(torch.nn.Module):
             # What each process computes of all videos and queries counts in equal parts.
             whole, part = batch.share.whole, 1.0 / batch.share.processes
             of = len(whole.video_index)
-            outputs |= {
-                name: outputs[name][: batch.share.own] for name in OF_A_QUERY & outputs.keys()
-            }
-        total = outputs["start_logits"].new_zeros(())
+        total = batch.frames.new_zeros((), dtype=torch.float32)
 
         def add(name: str, weight: float, value: Tensor) -> None:
             nonlocal total
@@ -88,16 +100,15 @@ class Criterion(torch.nn.Module):
             total = total + weight * value
 
         own = slice(None if batch.share is None else batch.share.own)
-        span_frames = batch.span_frames()[own]
-        frames = batch.frame_mask.sum(dim=1)[batch.video_index][own]
-        start, end = losses.boundary_cells(span_frames, frames)
-        logits = outputs["start_logits"], outputs["end_logits"]
-        add("span", config.w_span, losses.span(*logits, start, end, of))
-        floats = losses.float_boundary(outputs["offsets"], span_frames, start, end, of)
-        add("float", config.w_float, floats)
+        for name, (weight, value) in self.grounding(outputs, batch, own, of).items():
+            add(name, weight, value)
         if "csm_span" in outputs:
-            target = span_frames / frames[:, None]
-            add("csm", config.w_csm, losses.csm_span(outputs["csm_span"], target, of))
+            frames = batch.frame_mask.sum(dim=1)[batch.video_index, None]
+            target = (batch.span_frames() / frames)[own]
+            add("csm", config.w_csm, losses.csm_span(outputs["csm_span"][own], target, of))
+        if self.variant is None:
+            terms["total"] = total
+            return terms
         positive = whole.positive()
         matched = [outputs[name] for name in ("s_es", "s_op") if name in outputs]
         if matched:
@@ -106,15 +117,22 @@ class Criterion(torch.nn.Module):
             aligned = losses.alignment(matched, positive, *constants, printed=config.printed_rince)
             add("proto", config.w_proto, part * aligned)
         if "s_avm" in outputs:
-            contrast, share = self._contrast(outputs, whole, positive, progress)
+            contrast, share = self._contrast(outputs, whole, positive, self.variant, progress)
             add("cl", config.w_cl, part * contrast)
             terms["negative_share"] = part * share
         terms["total"] = total
         return terms
 
+    def weights(self) -> dict[str, float]:
+        """w_{term} of every term, of the answer and of the transfer."""
+        own = {**vars(self.config), **vars(self.grounding)}
+        return {
+            name.removeprefix("w_"): value for name, value in own.items() if name.startswith("w_")
+        }
+
     def threshold(self, progress: float) -> float | None:
         """phi of Eq. 2 at this share of the training; None where there is no AVM."""
-        if not self.variant.avm:
+        if self.variant is None or not self.variant.avm:
             return None
         config = self.config
         return losses.adaptive_threshold(
@@ -134,7 +152,12 @@ class Criterion(torch.nn.Module):
         return q, lam
 
     def _contrast(
-        self, outputs: dict[str, Tensor], batch: PairBatch, positive: Tensor, progress: float
+        self,
+        outputs: dict[str, Tensor],
+        batch: PairBatch,
+        positive: Tensor,
+        variant: Variant,
+        progress: float,
     ) -> tuple[Tensor, Tensor]:
         """L_CL with its adaptive negatives, and the share of candidates below the threshold."""
         config, similarity = self.config, outputs["s_avm"]
@@ -151,7 +174,7 @@ class Criterion(torch.nn.Module):
             negative,
             theta,
             phi,
-            queries=self.variant.textual_contrast,
-            videos=self.variant.visual_contrast,
+            queries=variant.textual_contrast,
+            videos=variant.visual_contrast,
         )
         return value, negative.sum() / (~positive).sum().clamp(min=1)

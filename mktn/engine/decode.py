@@ -1,10 +1,46 @@
-"""From boundary probabilities to ranked moments in seconds, batched over queries.
+"""From what a model says of moments to ranked moments in seconds, batched over queries.
 
-Q queries, T frames.
+Q queries, T frames, K candidates, n moments a query.
 """
 
 import torch
 from torch import Tensor
+
+from mktn.grouping.batch import PairBatch
+
+
+def moments_of(
+    outputs: dict[str, Tensor], batch: PairBatch, n: int, nms_threshold: float
+) -> tuple[Tensor, Tensor]:
+    """The n best moments of each query of the batch, of whichever kind the model's answer is.
+
+    Returns spans (Q,n,2) in seconds, within the video, and scores (Q,n), best first; where fewer
+    than n are left, the span is NaN and the score 0.
+    """
+    duration_s = batch.duration_s[batch.video_index]
+    if "confidence" in outputs:
+        return decode_candidates(
+            outputs["moments"], outputs["confidence"], duration_s, n, nms_threshold
+        )
+    logits = outputs["start_logits"], outputs["end_logits"], outputs["offsets"]
+    frames = batch.frame_mask.sum(dim=1)[batch.video_index]
+    return decode(*logits, frames, duration_s, n, nms_threshold)
+
+
+def decode_candidates(
+    moments: Tensor, confidence: Tensor, duration_s: Tensor, n: int, nms_threshold: float
+) -> tuple[Tensor, Tensor]:
+    """The n best candidates of each query after greedy NMS over all of them.
+
+    moments (K,2) or (Q,K,2), fractions of the duration, cut to [0,1]; confidence (Q,K), below 0
+    where a query has no such candidate; duration_s (Q,). A moment without length is no candidate.
+    Returns what `moments_of` does.
+    """
+    # In seconds before they are compared: what is stored is what was ranked.
+    spans_s = moments.float().clamp(0, 1) * duration_s[:, None, None]
+    start_s, end_s = spans_s.expand(*confidence.shape, 2).unbind(dim=-1)
+    scores = confidence.float().masked_fill(end_s <= start_s, -1.0)
+    return _greedy(scores, start_s, end_s, n, nms_threshold)
 
 
 def decode(
@@ -24,7 +60,7 @@ def decode(
     than the threshold. Returns spans (Q,n,2) in seconds and scores (Q,n), best first; where
     fewer than n are left, the span is NaN and the score 0.
     """
-    queries, width = start_logits.shape
+    width = start_logits.shape[1]
     start_p = start_logits.float().softmax(dim=1)
     end_p = end_logits.float().softmax(dim=1)
     index = torch.arange(width, device=start_p.device)
@@ -39,6 +75,14 @@ def decode(
     # In one cell the two may cross: such a cell holds no moment.
     scores = scores.masked_fill(end_s <= start_s, -1.0)
     end_s = torch.minimum(end_s, duration_s[:, None])
+    return _greedy(scores, start_s, end_s, n, nms_threshold)
+
+
+def _greedy(
+    scores: Tensor, start_s: Tensor, end_s: Tensor, n: int, nms_threshold: float
+) -> tuple[Tensor, Tensor]:
+    """Greedy NMS of candidates (Q,K), all rows at once; a score below 0 is no candidate."""
+    queries = len(scores)
     rows = torch.arange(queries, device=scores.device)
     spans = scores.new_full((queries, n, 2), torch.nan)
     kept_scores = scores.new_zeros(queries, n)

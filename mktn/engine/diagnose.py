@@ -29,6 +29,7 @@ from mktn.engine.metrics import bootstrap_interval, hits_at, paired_bootstrap, r
 from mktn.engine.predict import Predictions, choose_device, predict
 from mktn.engine.retrieval import RANKS, positives_of, retrieved, similarities
 from mktn.engine.seen import seen_minus_unseen, shares
+from mktn.errors import UserError
 
 if TYPE_CHECKING:
     from mktn.grouping.loader import PairData
@@ -71,6 +72,13 @@ def run(arguments: argparse.Namespace) -> None:
     config = fill(DiagnoseConfig, read_settings(arguments.settings))
     torch.set_num_threads(config.threads)
     network, trained = load(arguments.run)
+    if trained["model"] != "mktn":
+        raise UserError(
+            "these diagnostics are of mktn: other models match no videos with queries",
+            where=arguments.run,
+            found=trained["model"],
+            expected="mktn",
+        )
     data = PairData(
         arguments.pairs,
         arguments.groups,

@@ -85,7 +85,10 @@ class Training:
             raise UserError("there is no usable training pair", where="groups.parquet")
         self.steps = steps
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda done: one_cycle(done / steps, settings.warm_up)
+            self.optimizer,
+            (lambda done: one_cycle(done / steps, settings.warm_up))
+            if settings.decay == "one_cycle"
+            else (lambda done: warming(done / steps, settings.warm_up)),
         )
         self.progress = Progress()
         self.rows: list[Tensor] = []  # (terms,) a step of the epoch
@@ -233,10 +236,10 @@ class Training:
         if not self.rows:
             at.terms, at.norms = list(terms), {}
             if settings.gradients_every and at.epoch % settings.gradients_every == 0:
-                losses = self.criterion.config
-                at.norms = encoder_gradients(own, self.network, losses, processes.total)
+                weights = self.criterion.weights()
+                at.norms = encoder_gradients(own, self.network, weights, processes.total)
                 if processes.first:
-                    warn_of_swamping(at.norms, at.epoch)
+                    warn_of_swamping(at.norms, at.epoch, at.terms[0])
         place = (at.epoch, at.step, self.run_folder)
         check_finite(terms["total"], "loss", terms, batch, place, processes=processes)
         (own["total"] * processes.size).backward()
@@ -278,6 +281,11 @@ def one_cycle(progress: float, warm_up: float) -> float:
     if progress < warm_up:
         return 1 - (1 - 1 / 25) * (1 + math.cos(math.pi * progress / warm_up)) / 2
     return (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up))) / 2
+
+
+def warming(progress: float, warm_up: float) -> float:
+    """Share of the learning rate: linear up to 1 at `warm_up`, and constant from there."""
+    return min(1.0, (1 / 25 + progress) / (1 / 25 + warm_up)) if warm_up else 1.0
 
 
 def validate(

@@ -8,7 +8,12 @@ import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
 
-TERMS = ("span", "float", "csm", "proto", "cl")
+# Of MKTN's answer; of 2D-TAN's, MMN's, IA-Net's and LCNet's; of knowledge transfer.
+TERMS = (
+    *("span", "float"),
+    *("map", "mutual", "align", "boundary", "rank", "cycle"),
+    *("csm", "proto", "cl"),
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mktn.cards import take_cards
-from mktn.engine.decode import decode
+from mktn.engine.decode import moments_of
 from mktn.errors import UserError
 
 if TYPE_CHECKING:
@@ -77,10 +77,7 @@ def predict(
         for batch in data.batches(split, order=order, seed=seed, alone=alone, part=part):
             batch = batch.to(device)
             outputs = model(batch, matching=False)
-            frames = batch.frame_mask.sum(dim=1)[batch.video_index]
-            duration_s = batch.duration_s[batch.video_index]
-            logits = outputs["start_logits"], outputs["end_logits"], outputs["offsets"]
-            if not torch.isfinite(logits[2]).all() or any(x.isnan().any() for x in logits[:2]):
+            if not _answered(outputs):
                 raise UserError(
                     "the model's answer is not a number",
                     where=f"a query among {batch.pair_ids[0]} ... {batch.pair_ids[-1]}",
@@ -88,7 +85,7 @@ def predict(
                 )
             pair_ids += batch.pair_ids
             for threshold, answers in parts.items():
-                spans, scores = decode(*logits, frames, duration_s, n, threshold)
+                spans, scores = moments_of(outputs, batch, n, threshold)
                 answers.append((spans.cpu().numpy(), scores.cpu().numpy()))
             between()
     return {
@@ -99,3 +96,12 @@ def predict(
         )
         for threshold, answers in parts.items()
     }
+
+
+def _answered(outputs: dict[str, Tensor]) -> bool:
+    """Whether moments are made of numbers; a masked frame's may be infinite."""
+    finite = [outputs[name] for name in ("offsets", "moments", "confidence") if name in outputs]
+    logits = [outputs[name] for name in ("start_logits", "end_logits") if name in outputs]
+    return all(bool(torch.isfinite(value).all()) for value in finite) and not any(
+        bool(value.isnan().any()) for value in logits
+    )

@@ -1,7 +1,7 @@
 """What a training run is told: `--settings` of `mktn train`."""
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 from mktn.engine.criterion import LossConfig
 
@@ -18,6 +18,7 @@ class TrainConfig:
     epochs: int = 8
     learning_rate: float = 6e-4
     warm_up: float = 0.1  # share of the steps
+    decay: Literal["one_cycle", "constant"] = "one_cycle"  # of the learning rate
     weight_decay: float = 1e-4
     clip: float = 1.0  # gradient norm
     patience: int = 8  # validations without improvement before training stops
@@ -46,6 +47,7 @@ class RunConfig:
     processes: int = 1  # that share each batch
     sizes: dict[str, Any] = dataclasses.field(default_factory=dict)
     losses: LossConfig = dataclasses.field(default_factory=LossConfig)
+    grounding: dict[str, Any] = dataclasses.field(default_factory=dict)  # of a model beside mktn
     loader: dict[str, Any] = dataclasses.field(default_factory=dict)
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
 

@@ -11,7 +11,6 @@ import torch
 
 from mktn.engine.predict import choose_device
 from mktn.engine.run_config import RunConfig
-from mktn.models import ModelConfig
 from mktn.step_code import code
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 SAMPLED = 64  # videos and queries whose numbers are read
 
 
-def run_identity(config: RunConfig, data: "PairData", sizes: ModelConfig) -> dict[str, Any]:
+def run_identity(config: RunConfig, data: "PairData", sizes: Any) -> dict[str, Any]:
     """Settings with all defaults, the code that training runs, torch, and hashes of the data."""
     settings = dataclasses.asdict(config)
     settings |= {"sizes": dataclasses.asdict(sizes), "loader": dataclasses.asdict(data.config)}

@@ -15,6 +15,7 @@ from mktn.engine.criterion import Criterion
 from mktn.engine.distributed import Processes, joined, started
 from mktn.engine.event_files import EventFiles
 from mktn.engine.fit import Training
+from mktn.engine.grounding import grounding_loss
 from mktn.engine.interrupts import Interrupts, Stopped
 from mktn.engine.log_columns import COLUMNS
 from mktn.engine.resume import Checkpointer
@@ -23,7 +24,8 @@ from mktn.engine.run_identity import run_identity
 from mktn.engine.run_lock import one_writer
 from mktn.engine.run_state import StateFile
 from mktn.errors import UserError
-from mktn.models import VARIANTS, ModelConfig, build
+from mktn.models import SIZES_OF, build, check_variant
+from mktn.models.variants import transfer_of
 from mktn.seeds import named_seed
 
 if TYPE_CHECKING:
@@ -66,8 +68,15 @@ def run(arguments: argparse.Namespace) -> None:
             found=arguments.checkpoint_minutes,
             expected="a number of at least 0",
         )
-    if config.variant not in VARIANTS:
-        raise UserError("unknown variant", found=repr(config.variant), expected=list(VARIANTS))
+    check_variant(config.model, config.variant)
+    grounding = grounding_loss(config.model, config.grounding)
+    if config.processes > 1 and grounding is not None and not grounding.shares:
+        raise UserError(
+            "this model is trained by one process: its loss compares all videos of a batch",
+            where="settings.processes",
+            found=config.processes,
+            expected=1,
+        )
     if config.processes > 1 and not started():
         from mktn.cards import take_cards
         from mktn.engine.launch import launch
@@ -105,10 +114,11 @@ def _train(arguments: argparse.Namespace, config: RunConfig, processes: Processe
     data.check_partition(config.partition)
     data.check_dataset(config.dataset)
     data.check_splits("train", "val")
-    sizes = model_config(data, config.sizes)
+    sizes = model_config(data, config.sizes, config.model)
     torch.manual_seed(named_seed(config.seed, "weights", config.dataset, config.model))
     network = build(config.model, config.variant, sizes)
-    criterion = Criterion(config.losses, VARIANTS[config.variant])
+    grounding = grounding_loss(config.model, config.grounding)
+    criterion = Criterion(config.losses, transfer_of(config.model, config.variant), grounding)
     folder = Path(arguments.run)
     training = Training(network, criterion, data, config, folder, processes)
     identity = run_identity(config, data, sizes)
@@ -148,7 +158,7 @@ def _fit(training: Training, state: StateFile, checkpointer: Checkpointer) -> No
     state.follow(at.log, 0.0)
 
 
-def _write(training: Training, sizes: ModelConfig, folder: Path) -> None:
+def _write(training: Training, sizes: Any, folder: Path) -> None:
     """The finished run: model.safetensors, config.json and log.parquet."""
     config, data, criterion = training.config, training.data, training.criterion
     record = {
@@ -164,6 +174,7 @@ def _write(training: Training, sizes: ModelConfig, folder: Path) -> None:
         "selected": training.progress.best_epoch,
         "processes": config.processes,
         "rince": criterion.constants(),
+        "grounding": dict(vars(criterion.grounding)),
         "torch": torch.__version__,
     }
     save(
@@ -178,15 +189,15 @@ def _write(training: Training, sizes: ModelConfig, folder: Path) -> None:
     _write_log(training.progress.log, folder / "log.parquet")
 
 
-def model_config(data: "PairData", sizes: dict[str, Any]) -> ModelConfig:
-    """The sizes of the data and the hyperparameters together."""
+def model_config(data: "PairData", sizes: dict[str, Any], model: str = "mktn") -> Any:
+    """The sizes of the data and the hyperparameters together, as the model's dataclass."""
     given = sorted(set(DATA_SIZES) & set(sizes))
     if given:
         raise UserError(
             "key follows from the data", where=f"settings.sizes.{given[0]}", do="leave it out"
         )
     return fill(
-        ModelConfig,
+        SIZES_OF[model],
         {**data.sizes(), **sizes},
         "settings.sizes",
     )

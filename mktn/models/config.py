@@ -1,11 +1,14 @@
-"""Sizes of a model; loads without torch, so that rules and tables can read it."""
+"""Sizes of the models; loads without torch, so that rules and tables can read it."""
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of a model. The first five follow from the data; the rest are hyperparameters."""
+    """Sizes of MKTN. The first five follow from the data; the rest are hyperparameters."""
 
     frames: int  # T
     dimension: int  # width of a frame's global feature
@@ -32,3 +35,12 @@ class ModelConfig:
             )
         if not (0 <= self.dropout < 1 and 0 <= self.feature_dropout < 1):
             raise ValueError(f"dropout {self.dropout} or {self.feature_dropout} is outside [0, 1)")
+
+
+@dataclasses.dataclass(frozen=True)
+class PluggedConfig(ModelConfig):
+    """Sizes of a model that knowledge transfer plugs into: its own, and those of the transfer."""
+
+
+# Of each model, by name.
+SIZES_OF: Mapping[str, type[Any]] = MappingProxyType({"mktn": ModelConfig})

@@ -40,6 +40,7 @@ class CSM(nn.Module):
         temporal: bool = True,
         contextual: bool = True,
         semantic: bool = True,
+        span: bool = True,
     ) -> None:
         super().__init__()
         self.temporal = temporal
@@ -50,11 +51,11 @@ class CSM(nn.Module):
         self.to_memory = Attention(width, heads, dropout)
         self.norm_forward = nn.LayerNorm(width)
         self.forward_layers = FeedForward(width, 2 * width, width, dropout)
-        self.span = FeedForward(width, width, 2, dropout)
+        self.span = FeedForward(width, width, 2, dropout) if span else None
 
     def forward(
         self, encoded: Encoded, batch: PairBatch, everyone: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor | None]:
         """Enriched sentences z (Q,d), and spans (Q,2) as fractions of the duration, ordered.
 
         `everyone`: the raw sentences of the whole batch, where `batch` is a share of it.
@@ -79,6 +80,8 @@ class CSM(nn.Module):
         x = x[:, None]
         x = x + self.to_memory(self.norm_query(x), self.norm_memory(memory), mask)
         z = (x + self.forward_layers(self.norm_forward(x)))[:, 0]  # (Q,d)
+        if self.span is None:
+            return z, None
         start, share = self.span(z).sigmoid().unbind(dim=-1)
         return z, torch.stack([start, start + (1 - start) * share], dim=-1)
 

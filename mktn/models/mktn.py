@@ -3,9 +3,10 @@
 V videos, Q queries, T frames, C patches, L words, d width.
 """
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from mktn.grouping.batch import PairBatch
+from mktn.models.base import GroundingModel
 from mktn.models.config import ModelConfig
 from mktn.models.encoders import Encoded, TextEncoder, VideoEncoder
 from mktn.models.fusion import Fusion
@@ -14,7 +15,7 @@ from mktn.models.transfer import EncodedVideo, KnowledgeTransfer
 from mktn.models.variants import Variant
 
 
-class MKTN(nn.Module):
+class MKTN(GroundingModel):
     """The multi-thread knowledge transfer network, one variant of it."""
 
     def __init__(self, config: ModelConfig, variant: Variant) -> None:

@@ -53,6 +53,7 @@ class Transferred:
     words: Tensor  # W~ (Q,L+1,d) with CSM, else W (Q,L,d)
     word_mask: Tensor
     sentences: Tensor  # z (Q,d)
+    activity: Tensor | None  # (Q,d), what APA adds to each frame of X for this query
     outputs: dict[str, Tensor]  # csm_span, s_avm, avm_frames, avm_words, s_op, s_es
 
 
@@ -73,13 +74,15 @@ class KnowledgeTransfer(nn.Module):
         objects: int,
         phrases: int,
         activities: int,
+        span: bool = True,
     ) -> None:
+        """`span`: whether CSM predicts a span too, which only annotated spans can teach."""
         super().__init__()
         self.csm = self.token = self.avm = self.opm = self.apa = None
         self.to_activities = self.add_frame = None
         if variant.csm:
             parts = (variant.temporal, variant.contextual, variant.semantic)
-            self.csm = CSM(width, heads, dropout, *parts)
+            self.csm = CSM(width, heads, dropout, *parts, span=span)
             self.token = nn.Linear(width, width)
         if variant.avm:
             parts_avm = (variant.visual_contrast, variant.textual_contrast)
@@ -127,20 +130,22 @@ class KnowledgeTransfer(nn.Module):
         outputs = {} if text is None else self.compare(encoded, video, text, batch.share)
         z, words, word_mask = encoded.sentences, encoded.words, encoded.word_mask
         if self.csm is not None and self.token is not None:
-            z, outputs["csm_span"] = self.csm(
-                encoded, batch, None if text is None else text.sentences
-            )
+            z, span = self.csm(encoded, batch, None if text is None else text.sentences)
+            if span is not None:
+                outputs["csm_span"] = span
             words = torch.cat([words, self.token(z)[:, None]], dim=1)
             word_mask = torch.cat([word_mask, word_mask.new_ones(len(z), 1)], dim=1)
+        activity = None
         x = video.x[batch.video_index]  # (Q,T,d)
         if video.activities is not None:
             memory = video.activities[batch.video_index]  # (Q,E,d)
             if self.to_activities is not None:
                 everything = torch.ones(memory.shape[:2], dtype=torch.bool, device=memory.device)
                 memory = self.to_activities(z[:, None], memory, everything)  # (Q,1,d)
-            x = x + self.add_activity(memory)
+            memory = self.add_activity(memory)
+            x, activity = x + memory, memory[:, 0]
         mask = encoded.frame_mask[batch.video_index]
-        return Transferred(x, mask, words, word_mask, z, outputs)
+        return Transferred(x, mask, words, word_mask, z, activity, outputs)
 
     def match(self, encoded: Encoded, video: EncodedVideo) -> dict[str, Tensor]:
         """s_avm, s_op, s_es (V,Q), as far as the variant has them, and the means of Eq. 4.

@@ -1,4 +1,4 @@
-"""The one frozen table of variants: full and the ablations of Tables 3 to 7.
+"""The frozen tables of variants, one a model: for mktn full and the ablations of Tables 3 to 7.
 
 Table names, Snakemake rule names and tests all read it; it loads without torch.
 """
@@ -6,7 +6,7 @@ Table names, Snakemake rule names and tests all read it; it loads without torch.
 import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 # OPM. prototypes: the module. objects: object prototypes without phrases or S_op.
 # raw: patches and words in place of prototypes. projected: patches alone, no S_op.
@@ -52,6 +52,37 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
         "wo_aa": Variant(tables=(7,), activities="unaligned"),
     }
 )
+
+
+@dataclasses.dataclass(frozen=True)
+class PluggedVariant:
+    """A model alone, or with knowledge transfer; without `span` nothing learns from timestamps."""
+
+    transfer: Variant | None = None
+    span: bool = True
+
+
+def _plugged(span: bool = True) -> Mapping[str, PluggedVariant]:
+    full = PluggedVariant(VARIANTS["full"], span)
+    return MappingProxyType({"origin": PluggedVariant(), "plus_mktn": full})
+
+
+# Of each model, by name.
+VARIANTS_OF: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "mktn": VARIANTS,
+        "tan2d": _plugged(),
+        "mmn": _plugged(),
+        "lcnet": _plugged(span=False),
+    }
+)
+
+
+def transfer_of(model: str, variant: str) -> Variant | None:
+    """The knowledge transfer in a model's variant; None where it has none."""
+    found = VARIANTS_OF[model][variant]
+    return found if isinstance(found, Variant) else getattr(found, "transfer", None)
+
 
 # `full` trained blind, as a diagnostic: name -> what the loader hides from it.
 BLIND: Mapping[str, Literal["video", "text"]] = MappingProxyType(
