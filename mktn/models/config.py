@@ -25,7 +25,7 @@ class ModelConfig:
     virtual_patches: int = 4  # slots made of the global feature where there are no patches
 
     def __post_init__(self) -> None:
-        for name in (field.name for field in dataclasses.fields(self)):
+        for name in (field.name for field in dataclasses.fields(ModelConfig)):
             least = 0 if name in ("patch_dimension", "dropout", "feature_dropout") else 1
             if getattr(self, name) < least:
                 raise ValueError(f"{name} {getattr(self, name)} is below {least}")
@@ -42,5 +42,33 @@ class PluggedConfig(ModelConfig):
     """Sizes of a model that knowledge transfer plugs into: its own, and those of the transfer."""
 
 
+@dataclasses.dataclass(frozen=True)
+class MMNConfig(PluggedConfig):
+    """Sizes of MMN: those of Charades-STA, which has width 512."""
+
+    cells: int = 16  # N
+    counts: tuple[int, ...] = (16,)  # diagonals of the map at strides 1, 2, 4, ...
+    kernel: int = 5
+    layers: int = 8
+    joint: int = 256  # J, width of both joint spaces
+    power: float = 0.5  # of the matching score
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if min(self.cells, self.layers, self.joint) < 1 or self.kernel % 2 == 0:
+            raise ValueError(
+                f"cells {self.cells}, layers {self.layers} and joint {self.joint} of 1 or more "
+                f"and an odd kernel, not {self.kernel}, must hold"
+            )
+        reach = sum(count * 2**scale for scale, count in enumerate(self.counts))
+        if min(self.counts, default=0) < 1 or reach > self.cells:
+            raise ValueError(
+                f"counts {list(self.counts)} of 1 or more reach moments of {reach} cells: the map "
+                f"has {self.cells}"
+            )
+        if self.power < 0:
+            raise ValueError(f"power {self.power} is below 0")
+
+
 # Of each model, by name.
-SIZES_OF: Mapping[str, type[Any]] = MappingProxyType({"mktn": ModelConfig})
+SIZES_OF: Mapping[str, type[Any]] = MappingProxyType({"mktn": ModelConfig, "mmn": MMNConfig})

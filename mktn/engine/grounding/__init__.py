@@ -31,7 +31,7 @@ class GroundingLoss(Protocol):
 
 
 # Of models beside mktn, whose weights stand in LossConfig.
-CLASSES: Mapping[str, str] = MappingProxyType({})
+CLASSES: Mapping[str, str] = MappingProxyType({"mmn": "mktn.engine.grounding.mmn.MutualGrounding"})
 
 
 def grounding_loss(model: str, settings: Mapping[str, Any]) -> GroundingLoss | None:
