@@ -138,8 +138,10 @@ def test_other_videos_are_compared_with_raw_text_alone() -> None:
 
 
 def noise(seed: int) -> PairBatch:
-    """Videos and sentences that have nothing to do with each other, all at the same span."""
+    """Videos, each of a colour of its own, and sentences that have nothing to do with them."""
     batch = random_batch((1,) * 12, seed)
+    colours = torch.Generator().manual_seed(1_000_000 + seed)
+    batch.frames = 0.3 * batch.frames + torch.randn(12, 1, SIZES.dimension, generator=colours)
     batch.span_s = batch.duration_s[:, None] * torch.tensor([0.25, 0.75])
     return batch
 
@@ -150,18 +152,24 @@ def retrieved(similarity: torch.Tensor, batch: PairBatch) -> float:
 
 
 def test_matching_cannot_tell_videos_of_noise_apart() -> None:
-    """Trained on pure noise, fresh at each step, the matching has nothing but a leak to learn."""
+    """Trained on pure noise, fresh at each step, the matching has nothing but a leak to learn.
+
+    With text that has seen its own video it finds that video for 39 % of the queries.
+    """
     network, loss = model("plus_mktn").train(), criterion("plus_mktn")
-    optimiser = torch.optim.Adam(network.parameters(), lr=2e-3)
-    for step in range(150):
+    optimiser = torch.optim.Adam(network.parameters(), lr=8e-3)
+    for step in range(90):
         batch = noise(step)
         optimiser.zero_grad()
-        loss(network(batch), batch, 0.5)["mutual"].backward()
+        loss(network(batch, matching=False), batch, 0.5)["mutual"].backward()
         optimiser.step()
     network.eval()
     with torch.no_grad():
-        found = [retrieved(network(b)["similarity"], b) for b in map(noise, range(900, 920))]
-    assert sum(found) / len(found) < 0.2  # chance is 1/12 = 0.083; 240 draws
+        found = [
+            retrieved(network(b, matching=False)["similarity"], b)
+            for b in map(noise, range(900, 920))
+        ]
+    assert sum(found) / len(found) < 0.2  # of 240 queries; chance is 1 in 12
 
 
 def overfit(variant: str, steps: int = 250) -> tuple[PairBatch, dict[str, torch.Tensor], float]:
