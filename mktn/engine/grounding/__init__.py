@@ -31,7 +31,11 @@ class GroundingLoss(Protocol):
 
 
 # Of models beside mktn, whose weights stand in LossConfig.
-CLASSES: Mapping[str, str] = MappingProxyType({})
+CLASSES: Mapping[str, str] = MappingProxyType(
+    {
+        "tan2d": "mktn.engine.grounding.tan2d.MapLoss",
+    }
+)
 
 
 def grounding_loss(model: str, settings: Mapping[str, Any]) -> GroundingLoss | None:
