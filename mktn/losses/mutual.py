@@ -1,4 +1,4 @@
-"""The losses of MMN: binary cross entropy on scaled IoU, and mutual matching.
+"""Mutual matching, the contrastive losses of MMN; that of overlap is in mktn.losses.proposals.
 
 V videos, Q queries, K moments, P positive moments a query. `similarity` (Q,V,K) is the cosine of
 a query's sentence with each moment of each video; `positive` (Q,P) int64 are the moments of the
@@ -9,16 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-
-def scaled_overlap(iou: Tensor, t_min: float, t_max: float) -> Tensor:
-    """The target of a moment: its IoU, 0 up to t_min, 1 from t_max, linear between."""
-    return ((iou - t_min) / (t_max - t_min)).clamp(0, 1)
-
-
-def overlap(logits: Tensor, iou: Tensor, t_min: float, t_max: float) -> Tensor:
-    """Binary cross entropy of logits (Q,K) on scaled IoU (Q,K), mean over both. A scalar."""
-    target = scaled_overlap(iou, t_min, t_max)
-    return functional.binary_cross_entropy_with_logits(logits, target)
+from mktn.losses.proposals import moment_iou
 
 
 def best_moments(iou: Tensor, count: int) -> Tensor:
@@ -53,22 +44,11 @@ def negative_sentences(
     spans (Q,2) have an IoU under `below` with q's. Never one of the same text, nor q itself.
     """
     same_video = video_index[:, None] == video_index[None, :]
-    apart = span_overlap(spans, spans) < below
+    apart = moment_iou(spans, spans) < below
     negative = torch.where(same_video, apart, ~related[video_index])
     if text_index is not None:
         negative &= (text_index[:, None] != text_index[None, :]) | (text_index < 0)
     return negative & ~torch.eye(len(spans), dtype=torch.bool, device=spans.device)
-
-
-def span_overlap(spans: Tensor, others: Tensor) -> Tensor:
-    """IoU of spans (Q,2) with others (K,2) -> (Q,K); 0 where both are empty."""
-    spans, others = spans[:, None], others[None]
-    inner = torch.minimum(spans[..., 1], others[..., 1]) - torch.maximum(
-        spans[..., 0], others[..., 0]
-    )
-    inner = inner.clamp(min=0)
-    union = (spans[..., 1] - spans[..., 0]) + (others[..., 1] - others[..., 0]) - inner
-    return inner / union.clamp(min=torch.finfo(union.dtype).tiny)
 
 
 def sentence_to_moments(

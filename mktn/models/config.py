@@ -1,7 +1,7 @@
 """Sizes of the models; loads without torch, so that rules and tables can read it."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -43,32 +43,64 @@ class PluggedConfig(ModelConfig):
 
 
 @dataclasses.dataclass(frozen=True)
-class MMNConfig(PluggedConfig):
-    """Sizes of MMN: those of Charades-STA, which has width 512."""
+class TAN2DConfig(PluggedConfig):
+    """Sizes of 2D-TAN; the defaults are the published ones of Charades-STA but for the width."""
 
-    cells: int = 16  # N
-    counts: tuple[int, ...] = (16,)  # diagonals of the map at strides 1, 2, 4, ...
+    cells: int = 16  # N, of a video
+    counts: tuple[int, ...] = (16,)  # diagonals of each scale of the map
     kernel: int = 5
     layers: int = 8
-    joint: int = 256  # J, width of both joint spaces
+    text_layers: int = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_map(self.cells, self.counts)
+        for name in ("layers", "text_layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)} is below 1")
+        if self.kernel < 1 or not self.kernel % 2:
+            raise ValueError(f"kernel {self.kernel} is not an odd number")
+
+
+@dataclasses.dataclass(frozen=True)
+class MMNConfig(PluggedConfig):
+    """Sizes of MMN; the defaults are the published ones of Charades-STA but for the width."""
+
+    cells: int = 16  # N, of a video
+    counts: tuple[int, ...] = (16,)  # diagonals of each scale of the map
+    kernel: int = 5
+    layers: int = 8
+    joint: int = 256  # width of both joint spaces
     power: float = 0.5  # of the matching score
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.cells, self.layers, self.joint) < 1 or self.kernel % 2 == 0:
-            raise ValueError(
-                f"cells {self.cells}, layers {self.layers} and joint {self.joint} of 1 or more "
-                f"and an odd kernel, not {self.kernel}, must hold"
-            )
-        reach = sum(count * 2**scale for scale, count in enumerate(self.counts))
-        if min(self.counts, default=0) < 1 or reach > self.cells:
-            raise ValueError(
-                f"counts {list(self.counts)} of 1 or more reach moments of {reach} cells: the map "
-                f"has {self.cells}"
-            )
+        check_map(self.cells, self.counts)
+        for name in ("layers", "joint"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)} is below 1")
+        if self.kernel < 1 or not self.kernel % 2:
+            raise ValueError(f"kernel {self.kernel} is not an odd number")
         if self.power < 0:
             raise ValueError(f"power {self.power} is below 0")
 
 
+def check_map(cells: int, counts: Sequence[int]) -> None:
+    """Raise ValueError where the diagonals `counts` of a sparse map do not fit its `cells`."""
+    if cells < 1 or not counts or min(counts) < 1:
+        raise ValueError(f"cells {cells} and counts {list(counts)}: expected at least 1 of each")
+    longest = sum(count * 2**scale for scale, count in enumerate(counts))
+    if longest > cells:
+        raise ValueError(
+            f"counts {list(counts)} reach moments of {longest} cells: the map has {cells}"
+        )
+
+
 # Of each model, by name.
-SIZES_OF: Mapping[str, type[Any]] = MappingProxyType({"mktn": ModelConfig, "mmn": MMNConfig})
+SIZES_OF: Mapping[str, type[Any]] = MappingProxyType(
+    {
+        "mktn": ModelConfig,
+        "tan2d": TAN2DConfig,
+        "mmn": MMNConfig,
+    }
+)

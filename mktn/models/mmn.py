@@ -116,7 +116,7 @@ class MMN(Pluggable):
         width, joint = config.width, config.joint
         self.video = MMNVideoEncoder(config.dimension, width, config.feature_dropout)
         self.text = MMNTextEncoder(config.word_dimension, width, config.dropout)
-        self.side, self.power = config.cells, config.power
+        self.power = config.power
         self.proposals = ProposalMap(config.cells, config.counts)
         self.network = MapNetwork(width, config.kernel, config.layers, self.proposals.mask)
         self.moment_overlap = nn.Linear(width, joint)
@@ -135,7 +135,7 @@ class MMN(Pluggable):
 
     def of_video(self, frames: Tensor, frame_mask: Tensor) -> Moments:
         """The moments of frames (V,T,d), mask (V,T): the map, its network, both projections."""
-        cells = pool_to_cells(frames, frame_mask, self.side)  # (V,N,d)
+        cells = pool_to_cells(frames, frame_mask, self.proposals.size)  # (V,N,d)
         hidden = self.proposals.at_cells(self.network(self.proposals(cells)))  # (V,K,d)
         return Moments(
             functional.normalize(self.moment_overlap(hidden), dim=-1),
@@ -173,6 +173,6 @@ def _cosines(sentences: Tensor, moments: Tensor) -> Tensor:
     return torch.einsum("qj,vkj->qvk", functional.normalize(sentences, dim=-1), moments)
 
 
-def build(config: MMNConfig, variant: PluggedVariant) -> GroundingModel:
-    """MMN alone or with knowledge transfer."""
+def mmn(config: MMNConfig, variant: PluggedVariant) -> GroundingModel:
+    """MMN in one of its variants."""
     return plugged(MMN(config), config, variant)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from mktn.models.config import check_map
+
 
 def sparse_lines(cells: int, counts: Sequence[int]) -> list[tuple[int, int]]:
     """The diagonals of 2D-TAN's sparse scheme: (offset j - i, stride of i), shortest first.
@@ -17,17 +19,12 @@ def sparse_lines(cells: int, counts: Sequence[int]) -> list[tuple[int, int]]:
     has counts[s] more, 2^s apart, at stride 2^s. Raises ValueError where a diagonal would lie
     outside the map of N = `cells`, or a count is below 1.
     """
-    if cells < 1 or not counts or min(counts) < 1:
-        raise ValueError(f"cells {cells} and counts {list(counts)}: expected at least 1 of each")
+    check_map(cells, counts)
     lines, offset = [], -1
     for scale, count in enumerate(counts):
         for _ in range(count):
             offset += 2**scale
             lines.append((offset, 2**scale))
-    if offset >= cells:
-        raise ValueError(
-            f"counts {list(counts)} reach moments of {offset + 1} cells: the map has {cells}"
-        )
     return lines
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mktn.losses import mutual
+from mktn.losses.proposals import moment_iou
 
 TAU, MARGIN = 0.1, 0.4
 WHERE = torch.tensor([0, 0, 1, 2, 2])  # p(q)
@@ -31,28 +32,6 @@ def loop(found: float, others: list[float]) -> float:
     """Cross entropy of one positive cosine among the others."""
     top = math.exp((found - MARGIN) / TAU)
     return -math.log(top / (top + sum(math.exp(other / TAU) for other in others)))
-
-
-def test_the_overlap_target_rises_between_its_two_ends() -> None:
-    iou = torch.tensor([[0.0, 0.5, 0.625, 0.75, 1.0]])
-    assert mutual.scaled_overlap(iou, 0.5, 1.0).tolist() == [[0.0, 0.0, 0.25, 0.5, 1.0]]
-    assert mutual.scaled_overlap(iou, 0.25, 0.75).tolist() == [[0.0, 0.5, 0.75, 1.0, 1.0]]
-    logits, expected = torch.tensor([[2.0, -1.0]]).double(), 0.0
-    for logit, target in ((2.0, 0.25), (-1.0, 1.0)):
-        p = 1 / (1 + math.exp(-logit))
-        expected -= (target * math.log(p) + (1 - target) * math.log(1 - p)) / 2
-    found = mutual.overlap(logits, torch.tensor([[0.625, 1.0]]).double(), 0.5, 1.0)
-    assert found.item() == pytest.approx(expected, 1e-9)
-
-
-def test_spans_overlap_as_the_metrics_say() -> None:
-    from mktn.engine.metrics import temporal_iou
-
-    spans = numbers(4, 2).sort(dim=1).values
-    spans[3] = spans[3, :1]  # an empty one
-    others = torch.cat([numbers(5, 2, seed=1).sort(dim=1).values, spans[3:]])
-    expected = temporal_iou(spans[:, None].numpy(), others[None].numpy())
-    assert mutual.span_overlap(spans, others).numpy() == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_sentence_finds_its_moments_among_those_of_all_videos() -> None:
@@ -92,7 +71,7 @@ def test_a_moment_finds_its_sentence_among_those_of_the_batch() -> None:
                 if other == q or text[other] == text[q]:
                     continue
                 if WHERE[other] == own:
-                    wanted = mutual.span_overlap(spans[q : q + 1], spans[other : other + 1]) < 0.5
+                    wanted = moment_iou(spans[q : q + 1], spans[other : other + 1]) < 0.5
                 else:
                     wanted = ~same[own, other]
                 if wanted:

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from mktn.engine.criterion import Criterion, LossConfig
 from mktn.engine.decode import moments_of
-from mktn.engine.grounding.mmn import MutualGrounding
+from mktn.engine.grounding.mmn import MutualLoss
 from mktn.grouping.batch import PairBatch
 from mktn.models import VARIANTS_OF, build
 from mktn.models.base import GroundingModel
@@ -33,7 +33,7 @@ def model(variant: str, **changes: Any) -> GroundingModel:
 
 def criterion(variant: str) -> Criterion:
     transfer = VARIANTS_OF["mmn"][variant].transfer
-    return Criterion(LossConfig(), transfer, MutualGrounding())
+    return Criterion(LossConfig(), transfer, MutualLoss())
 
 
 @pytest.mark.parametrize(("kernel", "layers"), [(3, 4), (3, 3), (5, 2), (3, 1)])

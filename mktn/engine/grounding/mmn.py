@@ -7,10 +7,11 @@ from torch import Tensor
 
 from mktn.grouping.batch import PairBatch
 from mktn.losses import mutual
+from mktn.losses.proposals import moment_iou, scaled_iou
 
 
 @dataclasses.dataclass(frozen=True)
-class MutualGrounding:
+class MutualLoss:
     """Overlap (`map`) and mutual matching (`mutual`), with the settings of Charades-STA.
 
     Published elsewhere: ActivityNet margin .3, w_mutual .1; TACoS margin .1, w_mutual .1,
@@ -45,7 +46,7 @@ class MutualGrounding:
             raise ValueError("this batch has no annotated spans")
         where = batch.video_index
         spans = (batch.span_s / batch.duration_s[where, None]).clamp(0, 1)  # (Q,2)
-        iou = mutual.span_overlap(spans, outputs["moments"])  # (Q,K)
+        iou = moment_iou(outputs["moments"], spans)  # (Q,K)
         positive = mutual.best_moments(iou, self.positives)
         related, similarity = batch.positive(), outputs["similarity"]
         moments = mutual.negative_moments(iou, positive, related, where, self.negative_iou)
@@ -57,5 +58,5 @@ class MutualGrounding:
         matching = matching + mutual.moment_to_sentences(
             similarity, positive, where, sentences, *constants
         )
-        overlap = mutual.overlap(outputs["overlap_logits"], iou, self.t_min, self.t_max)
+        overlap = scaled_iou(outputs["overlap_logits"], iou, self.t_min, self.t_max)
         return {"map": (self.w_map, overlap), "mutual": (self.w_mutual, matching)}

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from mktn.config import fill
 from mktn.engine.grounding import grounding_loss
-from mktn.engine.grounding.mmn import MutualGrounding
+from mktn.engine.grounding.mmn import MutualLoss
 from mktn.errors import UserError
 from mktn.grouping.batch import PairBatch
 from tests.batches import random_batch
@@ -28,16 +28,31 @@ def outputs(batch: PairBatch, similarity: torch.Tensor | None = None) -> dict[st
 
 
 def terms(batch: PairBatch, given: dict[str, torch.Tensor], **settings: float) -> dict[str, float]:
-    found = MutualGrounding(**settings)(given, batch, slice(None), None)  # type: ignore[arg-type]
+    found = MutualLoss(**settings)(given, batch, slice(None), None)  # type: ignore[arg-type]
     return {name: value.item() for name, (_, value) in found.items()}
 
 
 def test_terms_and_their_weights() -> None:
     batch = random_batch()
-    found = MutualGrounding(w_map=2.0, w_mutual=0.3)(outputs(batch), batch, slice(None), None)
+    found = MutualLoss(w_map=2.0, w_mutual=0.3)(outputs(batch), batch, slice(None), None)
     assert {name: weight for name, (weight, _) in found.items()} == {"map": 2.0, "mutual": 0.3}
-    assert grounding_loss("mmn", {"w_mutual": 0.1}) == MutualGrounding(w_mutual=0.1)
-    assert not MutualGrounding.shares
+    assert grounding_loss("mmn", {"w_mutual": 0.1}) == MutualLoss(w_mutual=0.1)
+    assert not MutualLoss.shares
+
+
+def test_the_overlap_is_learned_as_a_scaled_iou() -> None:
+    batch = random_batch((1,))
+    batch.span_s = torch.tensor([[0.0, 0.4]]) * batch.duration_s[:, None]
+    given = outputs(batch)
+    given["overlap_logits"] = torch.tensor([[3.0, 2.0, -1.0, -2.0, 1.0]])
+    expected = 0.0
+    for p, iou in zip(
+        given["overlap_logits"].sigmoid()[0], (0.625, 0.8, 0.2, 0, 0.4), strict=True
+    ):
+        target = min(max((iou - 0.3) / (0.7 - 0.3), 0), 1)
+        expected -= (target * p.log() + (1 - target) * (1 - p).log()).item() / 5
+    found = terms(batch, given, t_min=0.3, t_max=0.7)["map"]
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 def test_matching_moments_cost_less_than_others() -> None:
@@ -86,4 +101,4 @@ def test_times_are_shares_of_the_duration() -> None:
 )
 def test_impossible_settings_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(UserError):
-        fill(MutualGrounding, settings)
+        fill(MutualLoss, settings)
