@@ -1,12 +1,14 @@
 """MMN, alone and with knowledge transfer."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch.nn import functional
 
+from mktn.engine.checkpoint import load, save
 from mktn.engine.criterion import Criterion, LossConfig
 from mktn.engine.decode import moments_of
 from mktn.engine.grounding.mmn import MutualLoss
@@ -190,6 +192,19 @@ def test_one_batch_is_learned_by_heart(variant: str) -> None:
     found = temporal_iou(spans[:, 0].detach().numpy(), batch.span_s.numpy())
     assert (found > 0.9 * best).all()  # as good as the candidates allow
     assert terms["mutual"].item() < 0.2  # from about 16
+
+
+@pytest.mark.parametrize("variant", FLAVOURS)
+def test_a_saved_model_answers_as_before(variant: str, tmp_path: Path) -> None:
+    batch, network = random_batch(), model(variant)
+    network.train()(batch)  # batch norm's statistics are part of the answer
+    expected = network.eval()(batch)["confidence"]
+    given = {"model": "mmn", "variant": variant, "config": MMN_SIZES, "losses": LossConfig()}
+    record = dict.fromkeys(("source", "dataset", "patches"), "charades")
+    record |= {"seed": 0, "features": {}, "text": {}}
+    save(tmp_path, network, **given, record=record)
+    loaded, _ = load(tmp_path)
+    torch.testing.assert_close(loaded.eval()(batch)["confidence"], expected)
 
 
 @pytest.mark.parametrize("variant", FLAVOURS)
