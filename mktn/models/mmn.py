@@ -2,21 +2,28 @@
 
 Moments and sentences are embedded twice: in one space their cosine tells how well a moment of the
 sentence's own video overlaps it, in the other it matches moments of all videos with all sentences
-(mktn.losses.mutual). What this differs in from the published code:
+(mktn.losses.mutual). Kept of the published model: ReLU features, sparse map of maxima, map network
+with batch norm and division by the number of cells seen, both joint spaces and the score. It
+deviates in these:
 
-- Text is GloVe and a bidirectional GRU, its mean over the words, in place of DistilBERT; the layer
-  norm and the two projections behind it are as published.
-- The published code computes maps of 44 cells a side for 16, most of them outside of what is
-  kept or zero; here each layer's map holds what the kept cells read. Answers are the same; in
-  training, batch norm's statistics are of the smaller maps.
-- L2-normalised features are multiplied by sqrt(D), so that they have the scale that the transfer
-  expects of frames: a constant that the linear layer behind it may learn away.
-- In the loss: a moment of the own video that is no negative leaves the sum; published, its cosine
-  becomes 0 and it stays. A query's positive moments, and videos and sentences with the same text
-  as its own, are never its negatives. No epsilon inside the logarithm.
-- The contrastive weight is constant; the published code divides it by 100 after 7 of 18 epochs
+- Text is GloVe through a bidirectional GRU, its mean over the words, in place of DistilBERT; the
+  layer norm and the two projections behind it are as published.
+- The T frames of the store are pooled to N cells by the overlap mean over the video's own frames.
+- L2-normalised features are multiplied by sqrt(D), which gives frames the scale that knowledge
+  transfer expects; a constant that the linear map behind it absorbs.
+- The published code computes maps of up to 44 cells a side for 16, most of them zero or outside
+  what the last layer keeps. Here a layer's map holds what the kept cells read: the same answers by
+  three fifths of the products; in training, batch norm's statistics are those of smaller maps.
+- In matching, moments of the own video that are no negatives leave the sum, where published their
+  cosine is set to 0 and stays in it; positive moments, and videos and sentences of the same text,
+  are never negatives; there is no epsilon in the logarithm.
+- The weight of matching is constant: published, it falls to a hundredth after 7 of 18 epochs
   (ActivityNet 6 of 18, TACoS 100 of 250).
-- One optimiser setting for all parameters and the schedule of `train`, not steps at two epochs.
+- Batches are counted in queries; one schedule for all parameters, in place of steps at two epochs.
+- Dropout of the words, and of features where `feature_dropout` says so.
+
+Of knowledge transfer it takes the videos' frames before the map, and, for the overlap alone, the
+sentence and the mean of the words.
 
 V videos, Q queries, T frames, L words, d width, N cells, K moments (valid cells of the map),
 J joint width.
