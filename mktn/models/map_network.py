@@ -16,8 +16,6 @@ from mktn.models.proposals import ProposalMap
 
 # Below so many channels a plain convolution is the faster on a CPU too (`mktn bench map`).
 LEAST_WIDTH = 64
-import os
-GAIN=float(os.environ.get('GAIN','1'))
 
 
 @dataclasses.dataclass
@@ -61,14 +59,9 @@ class MapNetwork(nn.Module):
     def __init__(self, proposals: ProposalMap, width: int, kernel: int, layers: int) -> None:
         super().__init__()
         self.proposals, self.kernel = proposals, kernel
-        made = [nn.Conv2d(width, width, kernel) for _ in range(layers)]
-        for layer in made:
-            # A mean over kernel^2 independent sums is kernel times smaller than one of them: from
-            # torch's own start nothing of the input is left after a few layers.
-            nn.init.normal_(layer.weight, std=GAIN * kernel * (2 / width) ** 0.5)
-            layer.bias.data.zero_()
-        self.convolutions = nn.ModuleList(made)
-        self.reached = reached(proposals.mask, kernel, layers)
+        self.convolutions = nn.ModuleList(nn.Conv2d(width, width, kernel) for _ in range(layers))
+        with torch.device("cpu"):  # counted here even where the weights have no memory
+            self.reached = reached(proposals.mask, kernel, layers)
         side = len(self.reached[0].cells)
         for number, found in enumerate(self.reached[1:], 1):
             cut = slice(number * (kernel // 2), side - number * (kernel // 2))
@@ -105,9 +98,13 @@ class MapNetwork(nn.Module):
 
     def by_tiles(self, x: Tensor) -> Tensor:
         """`forward` of the cells that matter alone, without a gradient."""
+        return self.tiles()(x, self._weights())
+
+    def tiles(self) -> Tiles:
+        """The tiles of the layers, laid when they are first asked for."""
         if self._tiles is None:
             self._tiles = Tiles([(r.cells, r.weight) for r in self.reached], self.kernel)
-        return self._tiles(x, self._weights())
+        return self._tiles
 
     def _weights(self) -> list[tuple[Tensor, Tensor]]:
         return [

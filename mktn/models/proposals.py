@@ -75,15 +75,16 @@ class ProposalMap(nn.Module):
     def __init__(self, cells: int, counts: Sequence[int]) -> None:
         super().__init__()
         self.size, self.lines = cells, sparse_lines(cells, counts)
-        valid = sparse_cells(cells, counts)
-        mask = torch.zeros(cells, cells, dtype=torch.bool)
-        mask[valid[:, 0], valid[:, 1]] = True
-        moments = (valid + torch.tensor([0, 1])).float() / cells
-        starts = [torch.arange(0, cells - offset, stride) for offset, stride in self.lines]
-        ends = [s + offset for s, (offset, _) in zip(starts, self.lines, strict=True)]
-        order = torch.cat(starts) * cells + torch.cat(ends)
-        given = {"cells": valid, "moments": moments, "mask": mask, "order": order}
-        given["flat"] = valid[:, 0] * cells + valid[:, 1]
+        with torch.device("cpu"):  # counted here even where the weights have no memory
+            valid = sparse_cells(cells, counts)
+            mask = torch.zeros(cells, cells, dtype=torch.bool)
+            mask[valid[:, 0], valid[:, 1]] = True
+            moments = (valid + torch.tensor([0, 1])).float() / cells
+            starts = [torch.arange(0, cells - offset, stride) for offset, stride in self.lines]
+            ends = [s + offset for s, (offset, _) in zip(starts, self.lines, strict=True)]
+            order = torch.cat(starts) * cells + torch.cat(ends)
+            given = {"cells": valid, "moments": moments, "mask": mask, "order": order}
+            given["flat"] = valid[:, 0] * cells + valid[:, 1]
         for name, value in given.items():
             self.register_buffer(name, value, persistent=False)
 

@@ -4,14 +4,12 @@ V videos, Q queries, T frames, L words, N cells a video, K valid moments, d widt
 
 Kept of the published model: ReLU features, LSTM over GloVe and its last state, sparse map of
 maxima, Hadamard product with L2 norm over the channels, all padding before the first convolution,
-division by the number of cells seen, scaled-IoU loss. It deviates in four things:
+division by the number of cells seen, scaled-IoU loss, torch's start of the weights. Deviations:
 
 - The T frames of the store, which every model here is given, are pooled to N cells by the overlap
   mean over the video's own frames; the published code averages a fixed number of clips a cell.
-- The convolutions start so large that the division by the cells seen keeps the signal; the
-  published code keeps torch's start, from which small maps do not learn in a small budget.
 - Features are dropped out where `feature_dropout` says so; 0 is as published.
-- Validation selects the epoch, never the test split.
+- The epoch is selected on the validation split, never on test.
 
 Of knowledge transfer it takes the videos' frames before the map, and the sentence.
 """
