@@ -1,7 +1,7 @@
 """Sizes of the models; loads without torch, so that rules and tables can read it."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -25,7 +25,7 @@ class ModelConfig:
     virtual_patches: int = 4  # slots made of the global feature where there are no patches
 
     def __post_init__(self) -> None:
-        for name in (field.name for field in dataclasses.fields(self)):
+        for name in (field.name for field in dataclasses.fields(ModelConfig)):
             least = 0 if name in ("patch_dimension", "dropout", "feature_dropout") else 1
             if getattr(self, name) < least:
                 raise ValueError(f"{name} {getattr(self, name)} is below {least}")
@@ -40,6 +40,60 @@ class ModelConfig:
 @dataclasses.dataclass(frozen=True)
 class PluggedConfig(ModelConfig):
     """Sizes of a model that knowledge transfer plugs into: its own, and those of the transfer."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TAN2DConfig(PluggedConfig):
+    """Sizes of 2D-TAN; the defaults are the published ones of Charades-STA but for the width."""
+
+    cells: int = 16  # N, of a video
+    counts: tuple[int, ...] = (16,)  # diagonals of each scale of the map
+    kernel: int = 5
+    layers: int = 8
+    text_layers: int = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_map(self.cells, self.counts)
+        for name in ("layers", "text_layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)} is below 1")
+        if self.kernel < 1 or not self.kernel % 2:
+            raise ValueError(f"kernel {self.kernel} is not an odd number")
+
+
+@dataclasses.dataclass(frozen=True)
+class MMNConfig(PluggedConfig):
+    """Sizes of MMN; the defaults are the published ones of Charades-STA but for the width."""
+
+    cells: int = 16  # N, of a video
+    counts: tuple[int, ...] = (16,)  # diagonals of each scale of the map
+    kernel: int = 5
+    layers: int = 8
+    joint: int = 256  # width of both joint spaces
+    power: float = 0.5  # of the matching score
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_map(self.cells, self.counts)
+        for name in ("layers", "joint"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)} is below 1")
+        if self.kernel < 1 or not self.kernel % 2:
+            raise ValueError(f"kernel {self.kernel} is not an odd number")
+        if self.power < 0:
+            raise ValueError(f"power {self.power} is below 0")
+
+
+def check_map(cells: int, counts: Sequence[int]) -> None:
+    """Raise ValueError where the diagonals `counts` of a sparse map do not fit its `cells`."""
+    if cells < 1 or not counts or min(counts) < 1:
+        raise ValueError(f"cells {cells} and counts {list(counts)}: expected at least 1 of each")
+    longest = sum(count * 2**scale for scale, count in enumerate(counts))
+    if longest > cells:
+        raise ValueError(
+            f"counts {list(counts)} reach moments of {longest} cells: the map has {cells}"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,4 +146,11 @@ class IANetConfig:
 
 
 # Of each model, by name.
-SIZES_OF: Mapping[str, type[Any]] = MappingProxyType({"mktn": ModelConfig, "ianet": IANetConfig})
+SIZES_OF: Mapping[str, type[Any]] = MappingProxyType(
+    {
+        "mktn": ModelConfig,
+        "ianet": IANetConfig,
+        "tan2d": TAN2DConfig,
+        "mmn": MMNConfig,
+    }
+)

@@ -31,7 +31,13 @@ class GroundingLoss(Protocol):
 
 
 # Of models beside mktn, whose weights stand in LossConfig.
-CLASSES: Mapping[str, str] = MappingProxyType({"ianet": "mktn.engine.grounding.ianet.WindowLoss"})
+CLASSES: Mapping[str, str] = MappingProxyType(
+    {
+        "ianet": "mktn.engine.grounding.ianet.WindowLoss",
+        "tan2d": "mktn.engine.grounding.tan2d.MapLoss",
+        "mmn": "mktn.engine.grounding.mmn.MutualLoss",
+    }
+)
 
 
 def grounding_loss(model: str, settings: Mapping[str, Any]) -> GroundingLoss | None:
