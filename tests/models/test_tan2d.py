@@ -4,11 +4,13 @@ import dataclasses
 
 import pytest
 import torch
+from torch.nn import functional
 
 from mktn.engine.criterion import Criterion, LossConfig
 from mktn.engine.decode import moments_of
 from mktn.engine.grounding import grounding_loss
 from mktn.errors import UserError
+from mktn.losses.proposals import moment_iou
 from mktn.models import build
 from mktn.models.config import TAN2DConfig
 from mktn.models.variants import VARIANTS_OF, transfer_of
@@ -129,26 +131,22 @@ def test_every_parameter_gets_a_gradient(variant):
 
 @pytest.mark.parametrize("variant", VARIANTS_OF["tan2d"])
 def test_it_overfits_one_batch(variant):
+    """Down to what no answer undercuts, the targets' own entropy; one for all queries cannot."""
     torch.manual_seed(0)
     model, batch = model_of(variant), random_batch((3, 2, 2), seed=3)
     criterion = criterion_of(variant)
-    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
-    spans = batch.span_s / batch.duration_s[batch.video_index, None]
-    start, end = model(batch)["moments"].unbind(dim=-1)
-    overlap = torch.minimum(end, spans[:, 1:]) - torch.maximum(start, spans[:, :1])
-    union = torch.maximum(end, spans[:, 1:]) - torch.minimum(start, spans[:, :1])
-    iou = overlap.clamp(min=0) / union  # as the two overlap: of those that do not it is 0 too
-    possible = iou.max(dim=1).values
-    for _ in range(250):
+    optimizer = torch.optim.Adam(model.parameters(), lr=8e-3)
+    for _ in range(200):
         optimizer.zero_grad()
-        criterion(model(batch), batch, 0.5)["total"].backward()
+        terms = criterion(model(batch), batch, 0.5)
+        terms["total"].backward()
         optimizer.step()
-        for group in optimizer.param_groups:
-            group["lr"] *= 0.99
-    best = model.eval()(batch)["confidence"].argmax(dim=1)
-    reached = iou[torch.arange(len(best)), best]
-    assert (reached > 0.5).sum() == (possible > 0.5).sum()
-    assert (possible > 0.5).sum() >= 4
+    spans = batch.span_s / batch.duration_s[batch.video_index, None]
+    iou = moment_iou(model(batch)["moments"], spans)
+    target = ((iou - 0.3) / 0.4).clamp(0, 1)
+    entropy = functional.binary_cross_entropy(target, target)
+    for_all = functional.binary_cross_entropy(target.mean(dim=0).expand_as(target), target)
+    assert terms["map"] - entropy < 0.25 * (for_all - entropy)
 
 
 def criterion_of(variant: str) -> Criterion:
