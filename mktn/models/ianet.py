@@ -2,9 +2,9 @@
 
 V videos, Q pairs, T frames, L words, K learned padding rows, W windows, d width.
 
-Beyond the paper: the projected features are normalised before positions are added to them, and
+Beyond the paper: the encoders normalise what goes into their GRU and what comes out of it, and
 there is dropout. What the paper leaves open is decided where it stands: mktn.models.interaction,
-mktn.models.localizer.
+mktn.models.localizer, mktn.losses.windows.
 """
 
 import dataclasses
