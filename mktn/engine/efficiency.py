@@ -36,6 +36,7 @@ from mktn.engine.evaluate import (
 from mktn.engine.operations import COUNTED, count_operations
 from mktn.engine.peak_memory import peak, reset_peak
 from mktn.engine.predict import choose_device
+from mktn.engine.run_config import model_config
 from mktn.engine.turns import Spread, Taken, in_turn, speed_ratio
 from mktn.errors import UserError
 from mktn.files import locked
@@ -161,7 +162,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _random(
     model: str, variant: str, data: "PairData", config: EfficiencyConfig
 ) -> tuple[nn.Module, dict[str, Any]]:
-    sizes = fill(SIZES_OF[model], {**config.sizes, **data.sizes()}, "settings.sizes")
+    sizes = model_config(data, config.sizes, model)
     torch.manual_seed(named_seed(config.seed, "efficiency", "weights"))
     return build(model, variant, sizes), dataclasses.asdict(sizes)
 
@@ -214,17 +215,22 @@ def measure(
             answers = answering.run(mode)
         if sum(len(scores) for _, scores in answers) != work.queries:
             raise RuntimeError(f"{mode} did not answer every query")
+        if not all(bool(torch.isfinite(scores).all()) for _, scores in answers):
+            raise UserError(
+                "the model's answer is not a number", where=mode,
+                do="look for a feature that is not finite in these videos",
+            )  # fmt: skip
         left = config.warm_up_batches - len(answers)
         while left > 0:
             left -= len(answering.run(mode, left))
     memory, peaks = _peaks(answering, device)
 
     def passing(mode: str, text: str) -> Callable[[], object]:
-        def played() -> None:
+        def played() -> object:
             with playback[mode].playing():
-                answering.run(mode)
+                return answering.run(mode)
 
-        return played if text == "out" else lambda: answering.run(mode)
+        return played if text == "out" else partial(answering.run, mode)
 
     works = {(mode, text): passing(mode, text) for text in TEXT for mode in MODES}
     before = os.getloadavg()
