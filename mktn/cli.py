@@ -47,6 +47,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "mktn.engine.efficiency",
         "videos and queries a second, parameters, operations and memory of a model",
     ),
+    "efficiency-table": (
+        "mktn.report.efficiency",
+        "all systems' efficiency as csv and Markdown",
+    ),
     "bench": ("mktn.engine.bench", "speed and memory, measured against a baseline in one run"),
     "plan": ("mktn.report.plan", "jobs, bytes, hours and memory of a workload before it runs"),
     "tables": ("mktn.report.tables", "a results table from the runs' metrics and predictions"),
