@@ -208,22 +208,14 @@ def measure(
     """All that efficiency.json says beside what was measured on what."""
     threshold = config.protocol().thresholds()[config.table_iou]
     answering = Answering(network, work, config.n, threshold)
-    operations = {mode: count_operations(partial(answering.run, mode)) for mode in MODES}
     playback = {mode: TextPlayback(network) for mode in MODES}
+    # Each pass warms the next up: one is counted and recorded, the next one's memory is measured.
+    operations = {mode: _first_pass(answering, mode, playback[mode]) for mode in MODES}
+    memory, peaks = _peaks(answering, device)
     for mode in MODES:
-        with playback[mode].recording():
-            answers = answering.run(mode)
-        if sum(len(scores) for _, scores in answers) != work.queries:
-            raise RuntimeError(f"{mode} did not answer every query")
-        if not all(bool(torch.isfinite(scores).all()) for _, scores in answers):
-            raise UserError(
-                "the model's answer is not a number", where=mode,
-                do="look for a feature that is not finite in these videos",
-            )  # fmt: skip
-        left = config.warm_up_batches - len(answers)
+        left = config.warm_up_batches - (1 + (mode in peaks)) * work.batches(mode)
         while left > 0:
             left -= len(answering.run(mode, left))
-    memory, peaks = _peaks(answering, device)
 
     def passing(mode: str, text: str) -> Callable[[], object]:
         def played() -> object:
@@ -264,6 +256,21 @@ def measure(
             if mode != other
         ],
     }
+
+
+def _first_pass(answering: Answering, mode: str, playback: TextPlayback) -> int:
+    """Operations of a pass; its text is recorded, its answers are looked at."""
+    answers = []
+    with playback.recording():
+        operations = count_operations(lambda: answers.extend(answering.run(mode)))
+    if sum(len(scores) for _, scores in answers) != answering.work.queries:
+        raise RuntimeError(f"{mode} did not answer every query")
+    if not all(bool(torch.isfinite(scores).all()) for _, scores in answers):
+        raise UserError(
+            "the model's answer is not a number", where=mode,
+            do="look for a feature that is not finite in these videos",
+        )  # fmt: skip
+    return operations
 
 
 def _conditions(config: EfficiencyConfig, device: torch.device) -> dict[str, Any]:
