@@ -164,6 +164,7 @@ STEP_CODE = {
             for name in (
                 "efficiency",
                 "efficiency_format",
+                "measuring",
                 "answering",
                 "operations",
                 "peak_memory",

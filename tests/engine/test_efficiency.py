@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mktn.cli import main
-from mktn.engine import efficiency
+from mktn.engine import efficiency, measuring
 from mktn.engine.answering import Answering, TextPlayback, Workload, packed
 from mktn.engine.efficiency import sampled
 from mktn.engine.efficiency_format import MODES
@@ -153,7 +153,7 @@ def test_what_is_timed_is_warm_and_answers_every_query(
         return {name: [Taken(2.0, 1.0), Taken(4.0, 3.0)] for name in works}
 
     monkeypatch.setattr(Answering, "run", spied)
-    monkeypatch.setattr(efficiency, "in_turn", in_turn)
+    monkeypatch.setattr(measuring, "in_turn", in_turn)
     out = tmp_path / "e.json"
     assert measured(small_dataset, out, *RANDOM, "--split=val", sizes=SIZES) == 0
     assert set(seen) == {(mode, text) for mode in MODES for text in ("in", "out")}
