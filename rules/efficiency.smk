@@ -1,4 +1,6 @@
 # Efficiency: how fast each system answers, what it computes and what memory that takes.
+import os
+
 from mktn.models.variants import VARIANTS_OF
 
 # Whole models, alone and plugged in: ablations are for those who ask for their files.
@@ -24,6 +26,23 @@ def efficiency_settings(wildcards):
     }
 
 
+def plugged_into(wildcards):
+    """The run of the model alone, that one with knowledge transfer is timed in turn with."""
+    run = RUN.format(**{**wildcards, "variant": "origin"})
+    files = {
+        "origin": f"{run}/model.safetensors",
+        "origin_config": f"{run}/config.json",
+    }
+    return files if wildcards.variant == "plus_mktn" else {}
+
+
+def beside(wildcards, input):
+    """The option that names it."""
+    return (
+        f"--beside {os.path.dirname(input.origin)}" if "origin" in input.keys() else ""
+    )
+
+
 def efficiency_of_all(wildcards):
     """efficiency.json of every system; speed does not depend on the seed, so of the first."""
     refuse_other_partitions("the efficiency table")
@@ -45,6 +64,7 @@ def efficiency_of_all(wildcards):
 
 rule efficiency:
     input:
+        unpack(plugged_into),
         model=f"{RUN}/model.safetensors",
         config=f"{RUN}/config.json",
         pairs=f"{DATA}/pairs/{{dataset}}/pairs.parquet",
@@ -65,10 +85,11 @@ rule efficiency:
     params:
         run=subpath(output.efficiency, parent=True),
         split="test",
+        beside=beside,
         settings=settings(efficiency_settings),
         code=code("efficiency"),
     shell:
-        "mktn --log {log} efficiency --run {params.run} --split {params.split}"
+        "mktn --log {log} efficiency --run {params.run} {params.beside} --split {params.split}"
         " --pairs {input.pairs} --groups {input.groups} --features {input.features}"
         " --text {input.text} --out {output.efficiency} --settings {params.settings:q}"
 

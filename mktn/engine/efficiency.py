@@ -48,6 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--run", help="folder of a trained run")
     what.add_argument("--model", choices=tuple(SIZES_OF), help="random weights of this model")
     parser.add_argument("--variant", help="of --model")
+    parser.add_argument(
+        "--beside",
+        help="a run or a variant of --model that answers in turn with it, one pair a time",
+    )
     parser.add_argument("--pairs", required=True, help="pairs.parquet")
     parser.add_argument("--groups", required=True, help="groups.parquet")
     parser.add_argument("--features", required=True, help="{backbone}-T{T}.zarr")
@@ -68,10 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
         check_variant(arguments.model, arguments.variant)
     torch.set_num_threads(config.threads)
     device = choose_device(config.device)
-    trained: dict[str, Any] = {}
-    network: nn.Module | None = None
-    if arguments.run:
-        network, trained = load(arguments.run)
+    trained = load(arguments.run)[1] if arguments.run else {}
     data = PairData(
         arguments.pairs, arguments.groups, arguments.features, arguments.text,
         config=loader_config(config.protocol(), trained),
@@ -79,15 +80,13 @@ def run(arguments: argparse.Namespace) -> None:
     data.check_partition(config.partition)
     data.check_dataset(config.dataset)
     data.check_splits(arguments.split)
-    if network is not None:
-        check_same(trained, config.protocol(), data, arguments.run)
-        check_sizes(trained, data, arguments.run)
-        identity = {"model": trained["model"], "variant": variant_name(trained)}
-        identity |= {"seed": trained["seed"], "weights": "trained", "sizes": trained["sizes"]}
+    if arguments.run:
+        network, identity = _trained(arguments.run, data, config)
+        other = arguments.beside and _trained(arguments.beside, data, config)
     else:
-        network, sizes = _random(arguments.model, arguments.variant, data, config)
-        identity = {"model": arguments.model, "variant": arguments.variant}
-        identity |= {"seed": config.seed, "weights": "random", "sizes": sizes}
+        network, identity = _random(arguments.model, arguments.variant, data, config)
+        other = arguments.beside and _random(arguments.model, arguments.beside, data, config)
+    beside, beside_identity = other or (None, {})
     rows = sampled(data, arguments.split, config.videos)
     whole = data.split(arguments.split)
     named = {"source": config.source, "dataset": config.dataset, "partition": config.partition}
@@ -100,19 +99,39 @@ def run(arguments: argparse.Namespace) -> None:
     }
     with _alone():
         work = Workload.read(data, rows, config.batch_queries, device)
-        measured = measure(network.to(device).eval(), work, config, device)
+        if beside is not None:
+            beside.to(device).eval()
+        measured = measure(network.to(device).eval(), work, config, device, beside)
+    ratios = measured.pop("ratios_beside", None)
     result = {"format": FORMAT, **named, **identity, **asked, **measured}
+    if ratios is not None:
+        result["beside"] = beside_identity | {"ratios": ratios}
     write_sealed_json(result, arguments.out)
     for line in summary(result):
         print(line)
 
 
+def _trained(
+    run: str, data: "PairData", config: EfficiencyConfig
+) -> tuple[nn.Module, dict[str, Any]]:
+    """The network of a run, and what efficiency.json says of it."""
+    network, trained = load(run)
+    check_same(trained, config.protocol(), data, run)
+    check_sizes(trained, data, run)
+    identity = {"model": trained["model"], "variant": variant_name(trained)}
+    identity |= {"seed": trained["seed"], "weights": "trained", "sizes": trained["sizes"]}
+    return network, identity
+
+
 def _random(
     model: str, variant: str, data: "PairData", config: EfficiencyConfig
 ) -> tuple[nn.Module, dict[str, Any]]:
+    """A network that nothing has trained, and what efficiency.json says of it."""
+    check_variant(model, variant)
     sizes = model_config(data, config.sizes, model)
     torch.manual_seed(named_seed(config.seed, "efficiency", "weights"))
-    return build(model, variant, sizes), dataclasses.asdict(sizes)
+    identity = {"model": model, "variant": variant, "seed": config.seed, "weights": "random"}
+    return build(model, variant, sizes), identity | {"sizes": dataclasses.asdict(sizes)}
 
 
 def sampled(data: "PairData", split: str, videos: int | None) -> list[np.ndarray]:
@@ -167,3 +186,7 @@ def summary(result: dict[str, Any]) -> Iterator[str]:
             line += f", {row['gflops_query']:.4f} GFLOP a query, peak "
             line += "not measured" if held is None else f"{held:.1f} MB"
         yield line
+    for row in result.get("beside", {}).get("ratios", ()):
+        if (row["mode"], row["text"]) == ("multi_pair", "in"):
+            beside = f"{result['beside']['model']} {result['beside']['variant']}"
+            yield f"multi_pair: {row['value']:.2f} x {row['against']} of {beside}"

@@ -68,31 +68,47 @@ class EfficiencyConfig:
 
 
 def measure(
-    network: nn.Module, work: Workload, config: EfficiencyConfig, device: torch.device
+    network: nn.Module,
+    work: Workload,
+    config: EfficiencyConfig,
+    device: torch.device,
+    beside: nn.Module | None = None,
 ) -> dict[str, Any]:
-    """All that efficiency.json says beside what was measured on what."""
-    threshold = config.protocol().thresholds()[config.table_iou]
-    answering = Answering(network, work, config.n, threshold)
+    """All that efficiency.json says beside what was measured on what.
+
+    `beside`: a network that answers the same queries one pair at a time, in turn with the other.
+    """
+    answering = _answering(network, work, config)
     playback = {mode: TextPlayback(network) for mode in MODES}
     # Each pass warms the next up: one is counted and recorded, the next one's memory is measured.
     operations = {mode: _first_pass(answering, mode, playback[mode]) for mode in MODES}
     memory, peaks = _peaks(answering, device)
+    works: dict[tuple[str, ...], Callable[[], object]] = {}
     for mode in MODES:
-        left = config.warm_up_batches - (1 + (mode in peaks)) * work.batches(mode)
-        while left > 0:
-            left -= len(answering.run(mode, left))
-
-    def passing(mode: str, text: str) -> Callable[[], object]:
-        def played() -> object:
-            with playback[mode].playing():
-                return answering.run(mode)
-
-        return played if text == "out" else partial(answering.run, mode)
-
-    works = {(mode, text): passing(mode, text) for text in TEXT for mode in MODES}
+        _warm_up(answering, mode, config, passes=1 + (mode in peaks))
+        works |= _passes(answering, mode, playback[mode])
+    if beside is not None:
+        other = _answering(beside, work, config)
+        for mode in BASELINES:
+            recorded = TextPlayback(beside)
+            _first_pass(other, mode, recorded)
+            _warm_up(other, mode, config, passes=1)
+            for name, passing in _passes(other, mode, recorded).items():
+                works[*name, "beside"] = passing
     before = os.getloadavg()
     taken = in_turn(works, config.repeats, device, seconds=60 * config.minutes)
     after = os.getloadavg()
+
+    def ratios(*who: str) -> list[dict[str, Any]]:
+        return [
+            {"mode": mode, "text": text, "against": other}
+            | dataclasses.asdict(speed_ratio(taken[other, text, *who], taken[mode, text]))
+            for text in TEXT
+            for mode in MODES
+            for other in BASELINES
+            if who or mode != other
+        ]
+
     return {
         **_conditions(config, device),
         "load_average_before": list(before),
@@ -111,16 +127,36 @@ def measure(
                 "gflops_query": operations[mode] / work.queries / 1e9 if text == "in" else None,
                 "peak_mb": peaks.get(mode) if text == "in" else None,
             }
-            for mode, text in works
+            for text in TEXT
+            for mode in MODES
         ],
-        "ratios": [
-            {"mode": mode, "text": text, "against": other}
-            | dataclasses.asdict(speed_ratio(taken[other, text], taken[mode, text]))
-            for mode, text in works
-            for other in BASELINES
-            if mode != other
-        ],
+        "ratios": ratios(),
+        **({} if beside is None else {"ratios_beside": ratios("beside")}),
     }
+
+
+def _answering(network: nn.Module, work: Workload, config: EfficiencyConfig) -> Answering:
+    threshold = config.protocol().thresholds()[config.table_iou]
+    return Answering(network, work, config.n, threshold)
+
+
+def _warm_up(answering: Answering, mode: str, config: EfficiencyConfig, passes: int) -> None:
+    """So many passes were made before."""
+    left = config.warm_up_batches - passes * answering.work.batches(mode)
+    while left > 0:
+        left -= len(answering.run(mode, left))
+
+
+def _passes(
+    answering: Answering, mode: str, playback: TextPlayback
+) -> dict[tuple[str, ...], Callable[[], object]]:
+    """What is timed of a mode: with the text encoder, and with its results played back."""
+
+    def played() -> object:
+        with playback.playing():
+            return answering.run(mode)
+
+    return {(mode, "in"): partial(answering.run, mode), (mode, "out"): played}
 
 
 def _first_pass(answering: Answering, mode: str, playback: TextPlayback) -> int:

@@ -2,7 +2,8 @@
 
 A row of the csv is one metric of one system in one mode: VPS and QPS, seconds_query,
 speed_over_origin and speed_over_cached with the model's text encoder in and out of the time,
-gflops_query and peak_mb of a mode, parameters and weights_mb of the model. `low` and `high` are
+gflops_query and peak_mb of a mode, parameters and weights_mb of the model. Over another system
+that took turns with it a speed is speed_over_{mode}_of_{model}_{variant}. `low` and `high` are
 quartiles over rounds.
 """
 
@@ -107,6 +108,11 @@ def metrics(one: Efficiency) -> Iterator[tuple[str, str, str, Spread]]:
             for against in BASELINES:
                 if (mode, text, against) in one.ratios:
                     yield mode, text, f"speed_over_{against}", one.ratios[mode, text, against]
+            for against in BASELINES if one.beside else ():
+                other, key = one.beside, (mode, text, against)
+                if other is not None and key in other.ratios:
+                    name = f"speed_over_{against}_of_{other.model}_{other.variant}"
+                    yield mode, text, name, other.ratios[key]
             if figures.gflops_query is not None:
                 yield mode, text, "gflops_query", _single(figures.gflops_query)
             if figures.peak_mb is not None:
@@ -206,6 +212,12 @@ def _said(one: Efficiency) -> str:
         f" {one.weights_mb:.1f} MB, {one.weights} weights, seed {one.seed}."
         f" {one.repeats} rounds; load average {loads[0]} before, {loads[1]} after."
     )
+    if one.beside is not None:
+        ratios = one.beside.ratios
+        found = [(b, ratios.get(("multi_pair", "in", b))) for b in BASELINES]
+        said = " and ".join(f"{_spread(ratio)} x `{b}`" for b, ratio in found if ratio)
+        text += f" Its `multi_pair` is {said} of {one.beside.model} `{one.beside.variant}`,"
+        text += " which took turns with it."
     if one.device == "cpu" and min(shares) < BUSY:
         text += (
             " **Something else ran beside it**: in a mode it had"

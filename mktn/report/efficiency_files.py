@@ -19,12 +19,15 @@ median over rounds and the quartiles.
                 "cpu_share": 0.99,                            processor seconds a second
                 "gflops_query": 0.1 | null, "peak_mb": 55.1 | null}, ...],
      "ratios": [{"mode": "multi_pair", "text": "in", "against": "origin" | "cached",
-                 "value": ..., "low": ..., "high": ...}, ...]}
+                 "value": ..., "low": ..., "high": ...}, ...],
+     "beside": {"model": "mmn", "variant": "origin", "seed": 0, "weights": ..., "sizes": {...},
+                "ratios": [...]}}
 
 Text "in" counts the time of the model's own text encoder, "out" does not; word and sentence
 vectors are read from the text store in both. gflops_query and peak_mb stand with text "in" alone;
 peak_mb is null where memory could not be measured. A ratio is speed over speed, of each round by
-itself. Keys beyond these are left alone.
+itself. "beside" is there where another system took turns with this one: its ratios are this one's
+speed in a mode over the other's speed in "against". Keys beyond these are left alone.
 """
 
 import math
@@ -61,6 +64,17 @@ class ModeFigures:
     cpu_share: float
     gflops_query: float | None
     peak_mb: float | None
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Another system that took turns with the one measured; `ratios` as in Efficiency."""
+
+    model: str
+    variant: str
+    seed: int
+    weights: str
+    ratios: dict[tuple[str, str, str], Spread]  # against: a mode of the other
 
 
 @dataclass(frozen=True)
@@ -102,6 +116,7 @@ class Efficiency:
     weights_mb: float
     modes: dict[tuple[str, str], ModeFigures]
     ratios: dict[tuple[str, str, str], Spread]
+    beside: Beside | None = None
 
 
 _TEXTS = (
@@ -159,7 +174,21 @@ def read_efficiency(path: Path) -> Efficiency:
         parameters_by_part={part: reading.count(parts, part) for part in parts},
         modes=_modes(reading, reading.of(value, "modes", list)),
         ratios=_ratios(reading, reading.of(value, "ratios", list)),
+        beside=_beside(reading, value),
         **fields,
+    )
+
+
+def _beside(reading: "_Reading", value: dict[str, Any]) -> Beside | None:
+    if "beside" not in value:
+        return None
+    given, where = reading.of(value, "beside", dict), "beside."
+    return Beside(
+        model=reading.of(given, "model", str, where),
+        variant=reading.of(given, "variant", str, where),
+        seed=reading.of(given, "seed", int, where),
+        weights=reading.one(given, "weights", WEIGHTS, where),
+        ratios=_ratios(reading, reading.of(given, "ratios", list, where)),
     )
 
 

@@ -14,6 +14,7 @@ from mktn.engine import efficiency, measuring
 from mktn.engine.answering import Answering, TextPlayback, Workload, packed
 from mktn.engine.efficiency import sampled
 from mktn.engine.efficiency_format import MODES
+from mktn.engine.measuring import EfficiencyConfig, measure
 from mktn.engine.predict import predict
 from mktn.engine.run_config import model_config
 from mktn.engine.turns import Taken
@@ -196,6 +197,39 @@ def test_a_trained_run_is_measured(
     # A run of something else is not measured on this.
     assert measured(small_dataset, out, f"--run={tmp_path / 'run'}", source="published") == 2
     assert "the run was trained on another source" in capsys.readouterr().err
+
+
+def test_another_variant_takes_turns_with_it(
+    small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "e.json"
+    assert measured(small_dataset, out, *RANDOM, "--beside=wo_csm", sizes=SIZES) == 0
+    assert "x origin of mktn wo_csm" in capsys.readouterr().out
+    other = read_efficiency(out).beside
+    assert other is not None
+    assert (other.variant, other.weights) == ("wo_csm", "random")
+    assert {key[0] for key in other.ratios} == set(MODES)
+    assert {key[2] for key in other.ratios} == {"origin", "cached"}
+    assert all(ratio.value > 0 for ratio in other.ratios.values())
+    assert measured(small_dataset, out, *RANDOM, "--beside=best") == 2
+    assert "unknown variant, found 'best'" in capsys.readouterr().err
+
+
+def test_a_ratio_to_the_other_is_of_its_time(
+    answering: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_turn(works: Mapping[Any, Any], *_: Any, **__: Any) -> dict[Any, list[Taken]]:
+        seconds = {"beside": 12.0, "in": 2.0, "out": 3.0}
+        return {name: [Taken(seconds[name[-1]], 1.0)] for name in works}
+
+    monkeypatch.setattr(measuring, "in_turn", in_turn)
+    config = EfficiencyConfig("synthetic", "charades", warm_up_batches=1)
+    found = measure(answering.network, answering.work, config, CPU, answering.network)
+    values = {(row["mode"], row["text"], row["against"]): row["value"]
+              for row in found["ratios_beside"]}  # fmt: skip
+    assert values["multi_pair", "in", "origin"] == values["origin", "in", "cached"] == 6.0
+    assert values["multi_pair", "out", "cached"] == 4.0
+    assert {row["value"] for row in found["ratios"]} == {1.0}
 
 
 def test_a_sample_has_as_many_queries_a_video_as_the_split(data: PairData) -> None:

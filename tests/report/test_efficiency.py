@@ -74,6 +74,25 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert found.parameters_by_part == {"video": 1000, "text": 500}
 
 
+def test_another_system_beside_it_is_read_and_told(tmp_path: Path) -> None:
+    ratios = [{"mode": "multi_pair", "text": "in", "against": "origin", **spread(4.0)}]
+    other = {"model": "mmn", "variant": "origin", "seed": 0, "weights": "trained"}
+    path = written(tmp_path, model="mmn", variant="plus_mktn", beside={**other, "ratios": ratios})
+    found = read_efficiency(path).beside
+    assert found is not None
+    assert found.ratios["multi_pair", "in", "origin"] == Spread(4.0, 3.0, 6.0)
+    assert tabled(tmp_path, path) == 0
+    said = "Its `multi_pair` is 4 [3, 6] x `origin` of mmn `origin`, which took turns"
+    assert said in (tmp_path / "e.md").read_text()
+    assert (
+        "multi_pair,in,cpu,Processor,float32,1,56,speed_over_origin_of_mmn_origin,4,3,6"
+        in (tmp_path / "e.csv").read_text()
+    )
+    broken = written(tmp_path, beside={**other, "weights": "lost", "ratios": ratios})
+    with pytest.raises(UserError, match=r"beside\.weights: missing or wrong key"):
+        read_efficiency(broken)
+
+
 def first_mode(**changes: Any) -> Callable[[dict[str, Any]], None]:
     return lambda value: value["modes"][0].update(changes)
 
