@@ -18,7 +18,12 @@ def efficiency_settings(wildcards):
         "device": config["device"],
         **seeded(),
         **threaded(),
-        "loader": of_model(wildcards.dataset, wildcards.model, "loader"),
+        # Of the loader what says where features are held: batches are cut anew.
+        "loader": {
+            key: value
+            for key, value in of(wildcards.dataset, "loader").items()
+            if key == "memory_gb"
+        },
         "nms": evaluation["nms"],
         "table_iou": evaluation["table_iou"],
         "n": max(evaluation["ns"]),

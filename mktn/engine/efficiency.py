@@ -144,13 +144,8 @@ def sampled(data: "PairData", split: str, videos: int | None) -> list[np.ndarray
     for row in data.split(split).tolist():
         rows_of.setdefault(data.video_ids[row], []).append(row)
     found = [np.array(rows) for rows in rows_of.values()]
-    if videos is None or videos == len(found):
+    if videos is None or videos >= len(found):
         return found
-    if videos > len(found):
-        raise UserError(
-            "more videos are asked for than there are", where=f"settings.videos, {split}",
-            found=videos, expected=f"at most {len(found)}",
-        )  # fmt: skip
     by_queries = sorted(range(len(found)), key=lambda number: len(found[number]))
     places = ((np.arange(videos) + 0.5) * len(found) / videos).astype(int)
     return [found[number] for number in sorted(by_queries[place] for place in places)]

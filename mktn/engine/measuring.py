@@ -27,7 +27,7 @@ TEXT_OUT = "the encoder's results of the same batches, computed before, are play
 class EfficiencyConfig:
     """What is measured, and how long.
 
-    videos: how many of the split's, spread evenly over their numbers of queries; None: all.
+    videos: at most, of the split, spread evenly over their numbers of queries; None: all.
     batch_queries: the most of a batch where several pairs are answered together. Rounds end after
     `repeats`, or, from the third on, when `minutes` are over. sizes: of random weights.
     """
