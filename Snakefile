@@ -28,6 +28,7 @@ include: "rules/evaluate.smk"
 include: "rules/results.smk"
 include: "rules/test_sets.smk"
 include: "rules/diagnostics.smk"
+include: "rules/efficiency.smk"
 
 
 rule all:

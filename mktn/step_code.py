@@ -157,6 +157,30 @@ STEP_CODE = {
             )
         ),
     ],
+    "efficiency": [
+        *LOADING,
+        *(
+            f"engine/{name}.py"
+            for name in (
+                "efficiency",
+                "efficiency_format",
+                "measuring",
+                "answering",
+                "operations",
+                "peak_memory",
+                "turns",
+                "run_config",
+                "evaluate",
+                "predict",
+                "decode",
+            )
+        ),
+    ],
+    "efficiency_table": [
+        *(f"report/{name}.py" for name in ("efficiency", "efficiency_files")),
+        *(f"report/{name}.py" for name in ("layouts", "markdown", "results")),
+        "engine/efficiency_format.py",
+    ],
     "diagnostics": [
         f"report/{name}.py"
         for name in (
