@@ -17,7 +17,9 @@ __all__ = ["SIZES_OF", "VARIANTS", "VARIANTS_OF", "ModelConfig", "build", "check
 
 # The class of each model: (config, variant) -> module. By name, so that the tables of variants
 # and sizes can be read without loading torch.
-CLASSES: Mapping[str, str] = MappingProxyType({"mktn": "mktn.models.mktn.MKTN"})
+CLASSES: Mapping[str, str] = MappingProxyType(
+    {"mktn": "mktn.models.mktn.MKTN", "lcnet": "mktn.models.lcnet.lcnet"}
+)
 
 
 def check_variant(model: str, variant: str) -> None:

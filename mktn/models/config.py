@@ -25,7 +25,7 @@ class ModelConfig:
     virtual_patches: int = 4  # slots made of the global feature where there are no patches
 
     def __post_init__(self) -> None:
-        for name in (field.name for field in dataclasses.fields(self)):
+        for name in (field.name for field in dataclasses.fields(ModelConfig)):
             least = 0 if name in ("patch_dimension", "dropout", "feature_dropout") else 1
             if getattr(self, name) < least:
                 raise ValueError(f"{name} {getattr(self, name)} is below {least}")
@@ -42,5 +42,27 @@ class PluggedConfig(ModelConfig):
     """Sizes of a model that knowledge transfer plugs into: its own, and those of the transfer."""
 
 
+@dataclasses.dataclass(frozen=True)
+class LCNetConfig(PluggedConfig):
+    """Sizes of LCNet, which has no published ones; its candidates are 2D-TAN's of Charades-STA."""
+
+    cells: int = 16  # N
+    counts: tuple[int, ...] = (16,)  # diagonals of the map at strides 1, 2, 4, ...
+    clip: int = 5  # frames of the clip around a frame
+    top: float = 0.25  # share of the frames that a video's score is the mean of
+    temperature: float = 0.1  # of the soft-nearest word and frame
+    balance: float = 0.0  # 0: a moment scores its contrast; above, also by how long it is
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.cells < 1 or self.clip < 1 or self.clip % 2 == 0:
+            raise ValueError(f"cells {self.cells} >= 1 and an odd clip {self.clip} must hold")
+        if not 0 < self.top <= 1 or self.temperature <= 0 or self.balance < 0:
+            raise ValueError(
+                f"0 < top {self.top} <= 1, temperature {self.temperature} > 0 and "
+                f"balance {self.balance} >= 0 must hold"
+            )
+
+
 # Of each model, by name.
-SIZES_OF: Mapping[str, type[Any]] = MappingProxyType({"mktn": ModelConfig})
+SIZES_OF: Mapping[str, type[Any]] = MappingProxyType({"mktn": ModelConfig, "lcnet": LCNetConfig})

@@ -31,7 +31,9 @@ class GroundingLoss(Protocol):
 
 
 # Of models beside mktn, whose weights stand in LossConfig.
-CLASSES: Mapping[str, str] = MappingProxyType({})
+CLASSES: Mapping[str, str] = MappingProxyType(
+    {"lcnet": "mktn.engine.grounding.lcnet.CorrespondenceLoss"}
+)
 
 
 def grounding_loss(model: str, settings: Mapping[str, Any]) -> GroundingLoss | None:
