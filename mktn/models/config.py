@@ -51,7 +51,7 @@ class LCNetConfig(PluggedConfig):
     clip: int = 5  # frames of the clip around a frame
     top: float = 0.25  # share of the frames that a video's score is the mean of
     temperature: float = 0.1  # of the soft-nearest word and frame
-    balance: float = 0.0  # 0: a moment scores its contrast; above, also by how long it is
+    balance: float = 0.5  # of a score: 0 is inside minus outside alone, see inside_minus_outside
 
     def __post_init__(self) -> None:
         super().__post_init__()
