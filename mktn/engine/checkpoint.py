@@ -129,7 +129,9 @@ def _check_named(written: Mapping[str, Any], here: Mapping[str, Any], where: Pat
 
 def _identity(model: str, variant: str, config: Any) -> dict[str, Any]:
     """What the weights say of themselves."""
-    sizes = {f"sizes.{name}": value for name, value in dataclasses.asdict(config).items()}
+    # As JSON has them: a tuple is a list there.
+    values = json.loads(json.dumps(dataclasses.asdict(config)))
+    sizes = {f"sizes.{name}": value for name, value in values.items()}
     return {"model": model, "variant": variant, **sizes}
 
 

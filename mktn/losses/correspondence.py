@@ -24,20 +24,20 @@ def ranking(scores: Tensor, video_index: Tensor, positive: Tensor, margin: float
     return loss.mean()
 
 
-def cycle(returns: Tensor, started: Tensor, window: int) -> Tensor:
+def cycle(returns: Tensor, started: Tensor, frames: Tensor) -> Tensor:
     """Frame -> soft-nearest word -> soft-nearest frame ends where it started.
 
-    Mean over the queries of the mean over the frames t that start of -log of the probability to
-    come back to a frame t' with |t' - t| <= window. returns (Q,T,T) log-probability that t comes
-    back to t', -inf at padding; started (Q,T) bool, of real frames. A query of which no frame
-    starts is 0. Returns a scalar.
+    Mean over the queries of the mean over the frames t that start of the expected squared distance
+    ((t' - t) / frames)^2 to where t comes back. returns (Q,T,T) probability that t comes back to
+    t', started (Q,T) bool, frames (Q,) number of real ones. A query of which no frame starts is 0.
+    Returns a scalar.
+
+    A distance, as the frames of one moment look alike: to come back to any of them is near, while
+    a probability of the very frame would reward the frames that look like no other.
     """
     place = torch.arange(returns.shape[-1], device=returns.device)
-    near = (place[:, None] - place[None, :]).abs() <= window
-    # A row that does not start may have nowhere to go, and then no gradient that is a number.
-    returns = torch.where(started[..., None], returns, returns.new_zeros(()))
-    ended = returns.masked_fill(~near, -torch.inf).logsumexp(dim=-1)  # (Q,T)
-    return _mean_where(-ended, started).mean()
+    apart = (place[:, None] - place[None, :]) / frames[:, None, None].to(returns.dtype)  # (Q,T,T)
+    return _mean_where((returns * apart.square()).sum(dim=-1), started).mean()
 
 
 def _mean_where(values: Tensor, mask: Tensor) -> Tensor:

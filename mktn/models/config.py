@@ -49,7 +49,7 @@ class LCNetConfig(PluggedConfig):
     cells: int = 16  # N
     counts: tuple[int, ...] = (16,)  # diagonals of the map at strides 1, 2, 4, ...
     clip: int = 5  # frames of the clip around a frame
-    top: float = 0.25  # share of the frames that a video's score is the mean of
+    top: float = 0.5  # share of the frames that a video's score is the mean of
     temperature: float = 0.1  # of the soft-nearest word and frame
     balance: float = 0.5  # of a score: 0 is inside minus outside alone, see inside_minus_outside
 

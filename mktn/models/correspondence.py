@@ -41,16 +41,16 @@ def mean_of_top(relevance: Tensor, mask: Tensor, share: float) -> Tensor:
 def cycle_back(
     frames: Tensor, frame_mask: Tensor, words: Tensor, word_mask: Tensor, temperature: float
 ) -> Tensor:
-    """Frame -> soft-nearest word -> soft-nearest frame: log-probability to come back to each.
+    """Frame -> soft-nearest word -> soft-nearest frame: probability to come back to each frame.
 
-    frames (Q,T,d), words (Q,L,d) and masks (Q,T), (Q,L) -> (Q,T,T), row t of frame t; -inf at
+    frames (Q,T,d), words (Q,L,d) and masks (Q,T), (Q,L) -> (Q,T,T), row t of frame t; 0 at
     padding. Both choices are a softmax of cosines over the temperature.
     """
     cosine = frames @ words.transpose(1, 2) / temperature  # (Q,T,L)
     weight = cosine.masked_fill(~word_mask[:, None], -torch.inf).softmax(dim=-1)
     word = torch.nn.functional.normalize(weight @ words, dim=-1)  # (Q,T,d)
     back = word @ frames.transpose(1, 2) / temperature  # (Q,T,T)
-    return back.masked_fill(~frame_mask[:, None], -torch.inf).log_softmax(dim=-1)
+    return back.masked_fill(~frame_mask[:, None], -torch.inf).softmax(dim=-1)
 
 
 def inside_minus_outside(relevance: Tensor, cells: Tensor, balance: float = 0.0) -> Tensor:

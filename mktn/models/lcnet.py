@@ -8,11 +8,13 @@ self-supervised cycle; the rest is this project's reading.
 - Levels: frame with word, clip with phrase, video with sentence. A frame's clip is a convolution
   over its neighbours; its video level is the frame after attention to its whole video.
 - Relevance r_t of a frame to a query: mean over the three levels of the largest cosine with what
-  the text has at that level. A frame and its words are encoded locally: where every frame knew the
-  whole video, nothing would tell which of them a sentence is about.
+  the text has at that level. Frames are encoded by themselves: where every level of a frame knew
+  its whole video, nothing would tell which of them a sentence is about.
 - Score of a video and a query: mean of the largest r_t (ranking loss). Cycle: frame -> soft-nearest
   word -> soft-nearest frame (cycle loss). mktn.losses.correspondence has both.
-- Answer: 2D-TAN's candidate moments, each scored by mean relevance inside minus mean outside.
+- Answer: 2D-TAN's candidate moments, each scored by mean relevance inside minus mean outside,
+  weighed by sqrt(p (1 - p)), p the moment's share of the video: without it (`balance` 0) the
+  shortest moments, of which the mean is the least certain, win.
 
 With knowledge transfer. The ranking loss compares a query with other videos, so it reads the raw
 text: the enriched text has attended to its own video and would find it by that. What helps there
@@ -96,7 +98,7 @@ class WordEncoder(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Word vectors (Q,L,D_w), mask (Q,L) -> words (Q,L,d), zero at padding; sentences (Q,d)."""
+        """Word vectors (Q,L,D_w), mask (Q,L) -> words (Q,L,d), 0 at padding; sentences (Q,d)."""
         x = self.dropout(self.word(words))
         x = self.norm_words(x + self.gru(x, mask)) * mask[..., None]
         return x, self.norm_sentence(self.sentence(masked_mean(x, mask)))
@@ -113,7 +115,7 @@ class _Unit(nn.Linear):
 
 
 class LCNet(Pluggable):
-    """Local correspondences of three levels; trained by ranking and cycles, never by timestamps."""
+    """Local correspondences of three levels, trained by ranking and cycles, not by timestamps."""
 
     cells: Tensor
     moments: Tensor
@@ -156,7 +158,7 @@ class LCNet(Pluggable):
         """Candidates (see GroundingModel), and in training what the two losses are of.
 
         relevance (Q,T) of each query's own frames by the raw text, scores (V,Q), and returns
-        (Q,T,T), log-probability to come back from frame t to each frame.
+        (Q,T,T), probability to come back from frame t to each frame.
         """
         raw = self._levels(text.raw_words, text.raw_mask, text.raw_sentences)
         own = VideoLevels(
@@ -183,7 +185,7 @@ class LCNet(Pluggable):
     def scores(self, video: VideoLevels, text: TextLevels) -> Tensor:
         """S (V,Q) of every video with every query: the mean of the largest r_t.
 
-        Holds (V,Q,T), never (V,Q,T,L).
+        Holds (V,Q,T) of one level at a time, never (V,Q,T,L).
         """
         relevance = word_relevance(video.frames, text.words, text.mask)  # (V,Q,T)
         relevance = relevance + word_relevance(video.clips, text.phrases, text.mask)

@@ -17,7 +17,7 @@ from mktn.models.lcnet import LCNet
 from mktn.models.variants import VARIANTS_OF, transfer_of
 from tests.batches import SIZES, random_batch
 
-CONFIG = LCNetConfig(**vars(SIZES), cells=6, counts=(6,), clip=3, temperature=0.2)
+CONFIG = LCNetConfig(**vars(SIZES), cells=6, counts=(6,), clip=3, top=0.25, temperature=0.2)
 VARIANTS = tuple(VARIANTS_OF["lcnet"])
 both = pytest.mark.parametrize("variant", VARIANTS)
 

@@ -15,21 +15,19 @@ class CorrespondenceLoss:
     """The terms `rank` and `cycle`.
 
     margin: of the ranking loss, in cosines. started: share of a video's frames, the most relevant
-    to the query, whose cycles count. window: frames that a cycle may end beside its start.
+    to the query, whose cycles count.
     """
 
     shares: ClassVar[bool] = False  # each video is compared with all queries
     w_rank: float = 1.0
-    w_cycle: float = 0.1
+    w_cycle: float = 1.0
     margin: float = 0.2
-    started: float = 0.25
-    window: int = 1
+    started: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.margin <= 0 or not 0 < self.started <= 1 or self.window < 0:
+        if self.margin <= 0 or not 0 < self.started <= 1:
             raise ValueError(
-                f"margin {self.margin} > 0, 0 < started {self.started} <= 1 and "
-                f"window {self.window} >= 0 must hold"
+                f"margin {self.margin} > 0 and 0 < started {self.started} <= 1 must hold"
             )
 
     def __call__(
@@ -41,5 +39,5 @@ class CorrespondenceLoss:
         )
         mask = batch.frame_mask[batch.video_index]
         started = top_frames(outputs["relevance"], mask, self.started)
-        cycle = correspondence.cycle(outputs["returns"], started, self.window)
+        cycle = correspondence.cycle(outputs["returns"], started, mask.sum(dim=1))
         return {"rank": (self.w_rank, rank), "cycle": (self.w_cycle, cycle)}
