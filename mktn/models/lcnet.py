@@ -10,8 +10,8 @@ self-supervised cycle; the rest is this project's reading.
 - Relevance r_t of a frame to a query: mean over the three levels of the largest cosine with what
   the text has at that level. Frames are encoded by themselves: where every level of a frame knew
   its whole video, nothing would tell which of them a sentence is about.
-- Score of a video and a query: mean of the largest r_t (ranking loss). Cycle: frame -> soft-nearest
-  word -> soft-nearest frame (cycle loss). mktn.losses.correspondence has both.
+- Score of a video and a query: the mean of the largest r_t (ranking loss). Cycle: frame ->
+  soft-nearest word, or the sentence -> soft-nearest frame (cycle loss, as a distance in time).
 - Answer: 2D-TAN's candidate moments, each scored by mean relevance inside minus mean outside,
   weighed by sqrt(p (1 - p)), p the moment's share of the video: without it (`balance` 0) the
   shortest moments, of which the mean is the least certain, win.

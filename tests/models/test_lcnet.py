@@ -10,12 +10,13 @@ from mktn.engine.criterion import Criterion, LossConfig
 from mktn.engine.decode import moments_of
 from mktn.engine.grounding.lcnet import CorrespondenceLoss
 from mktn.grouping.batch import PairBatch
-from mktn.models import build
+from mktn.models import build, similarity
 from mktn.models.base import GroundingModel, Text
 from mktn.models.config import LCNetConfig
 from mktn.models.lcnet import LCNet
 from mktn.models.variants import VARIANTS_OF, transfer_of
 from tests.batches import SIZES, random_batch
+from tests.models.test_similarity import largest
 
 CONFIG = LCNetConfig(**vars(SIZES), cells=6, counts=(6,), clip=3, top=0.25, temperature=0.2)
 VARIANTS = tuple(VARIANTS_OF["lcnet"])
@@ -152,6 +153,23 @@ def test_moments_lie_in_the_video_sorted_and_apart(variant: str) -> None:
                 inner = min(found[i, 1], found[j, 1]) - max(found[i, 0], found[j, 0])
                 outer = max(found[i, 1], found[j, 1]) - min(found[i, 0], found[j, 0])
                 assert max(inner.item(), 0) <= 0.5 * outer.item() + 1e-5
+
+
+def test_no_tensor_of_all_frames_and_words_of_all_pairs_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(similarity, "BLOCK_ELEMENTS", 2000)
+    batch, model = random_batch((4,) * 12), model_of("origin").train()
+    videos, frames = batch.frame_mask.shape
+    queries, words = batch.word_mask.shape
+
+    def loss() -> Tensor:
+        return model(batch)["scores"]
+
+    made = largest(loss)
+    assert made < videos * queries * frames * words / 2
+    monkeypatch.setattr(similarity, "BLOCK_ELEMENTS", 10**9)
+    assert largest(loss) >= videos * queries * frames * words
 
 
 def test_knowledge_transfer_predicts_no_span() -> None:
