@@ -15,10 +15,16 @@ if TYPE_CHECKING:
 
 __all__ = ["SIZES_OF", "VARIANTS", "VARIANTS_OF", "ModelConfig", "build", "check_variant"]
 
-# The class of each model: (config, variant) -> module. By name, so that the tables of variants
-# and sizes can be read without loading torch.
+# The class of each model, or a function: (config, variant) -> module. By name, so that the tables
+# of variants and sizes can be read without loading torch.
 CLASSES: Mapping[str, str] = MappingProxyType(
-    {"mktn": "mktn.models.mktn.MKTN", "lcnet": "mktn.models.lcnet.lcnet"}
+    {
+        "mktn": "mktn.models.mktn.MKTN",
+        "ianet": "mktn.models.ianet.IANet",
+        "tan2d": "mktn.models.tan2d.tan2d",
+        "mmn": "mktn.models.mmn.mmn",
+        "lcnet": "mktn.models.lcnet.lcnet",
+    }
 )
 
 

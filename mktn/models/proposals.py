@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from mktn.models.config import check_map
+
 
 def sparse_lines(cells: int, counts: Sequence[int]) -> list[tuple[int, int]]:
     """The diagonals of 2D-TAN's sparse scheme: (offset j - i, stride of i), shortest first.
@@ -17,17 +19,12 @@ def sparse_lines(cells: int, counts: Sequence[int]) -> list[tuple[int, int]]:
     has counts[s] more, 2^s apart, at stride 2^s. Raises ValueError where a diagonal would lie
     outside the map of N = `cells`, or a count is below 1.
     """
-    if cells < 1 or not counts or min(counts) < 1:
-        raise ValueError(f"cells {cells} and counts {list(counts)}: expected at least 1 of each")
+    check_map(cells, counts)
     lines, offset = [], -1
     for scale, count in enumerate(counts):
         for _ in range(count):
             offset += 2**scale
             lines.append((offset, 2**scale))
-    if offset >= cells:
-        raise ValueError(
-            f"counts {list(counts)} reach moments of {offset + 1} cells: the map has {cells}"
-        )
     return lines
 
 
@@ -36,11 +33,14 @@ def sparse_cells(cells: int, counts: Sequence[int]) -> Tensor:
 
     `counts` as in sparse_lines, which says what is refused. [16,8,8] at 64 cells are 1104.
     """
-    mask = torch.zeros(cells, cells, dtype=torch.bool)
-    for offset, stride in sparse_lines(cells, counts):
-        start = torch.arange(0, cells - offset, stride)
-        mask[start, start + offset] = True
-    return mask.nonzero()
+    # Not by a mask's nonzero, which has no answer where a model is built for its shapes alone.
+    return torch.tensor(
+        sorted(
+            (start, start + offset)
+            for offset, stride in sparse_lines(cells, counts)
+            for start in range(0, cells - offset, stride)
+        )
+    )
 
 
 def pool_to_cells(frames: Tensor, frame_mask: Tensor, cells: int) -> Tensor:
@@ -75,15 +75,16 @@ class ProposalMap(nn.Module):
     def __init__(self, cells: int, counts: Sequence[int]) -> None:
         super().__init__()
         self.size, self.lines = cells, sparse_lines(cells, counts)
-        valid = sparse_cells(cells, counts)
-        mask = torch.zeros(cells, cells, dtype=torch.bool)
-        mask[valid[:, 0], valid[:, 1]] = True
-        moments = (valid + torch.tensor([0, 1])).float() / cells
-        starts = [torch.arange(0, cells - offset, stride) for offset, stride in self.lines]
-        ends = [s + offset for s, (offset, _) in zip(starts, self.lines, strict=True)]
-        order = torch.cat(starts) * cells + torch.cat(ends)
-        given = {"cells": valid, "moments": moments, "mask": mask, "order": order}
-        given["flat"] = valid[:, 0] * cells + valid[:, 1]
+        with torch.device("cpu"):  # counted here even where the weights have no memory
+            valid = sparse_cells(cells, counts)
+            mask = torch.zeros(cells, cells, dtype=torch.bool)
+            mask[valid[:, 0], valid[:, 1]] = True
+            moments = (valid + torch.tensor([0, 1])).float() / cells
+            starts = [torch.arange(0, cells - offset, stride) for offset, stride in self.lines]
+            ends = [s + offset for s, (offset, _) in zip(starts, self.lines, strict=True)]
+            order = torch.cat(starts) * cells + torch.cat(ends)
+            given = {"cells": valid, "moments": moments, "mask": mask, "order": order}
+            given["flat"] = valid[:, 0] * cells + valid[:, 1]
         for name, value in given.items():
             self.register_buffer(name, value, persistent=False)
 

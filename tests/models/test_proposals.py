@@ -56,10 +56,10 @@ def test_a_cell_holds_the_maximum_of_its_moment(cells, counts):
 
 def test_the_times_of_the_moments():
     proposals = ProposalMap(4, [4])
-    times = dict(
-        zip(map(tuple, proposals.cells.tolist()), proposals.moments.tolist(), strict=True)
-    )
-    assert times[0, 0] == [0.0, 0.25] and times[1, 2] == [0.25, 0.75] and times[0, 3] == [0.0, 1.0]
+    cells, moments = proposals.cells.tolist(), proposals.moments.tolist()
+    times = {tuple(cell): moment for cell, moment in zip(cells, moments, strict=True)}
+    expected = {(0, 0): [0.0, 0.25], (1, 2): [0.25, 0.75], (0, 3): [0.0, 1.0]}
+    assert {cell: times[cell] for cell in expected} == expected
     for cells, counts in MAPS:
         moments = ProposalMap(cells, counts).moments
         assert moments.min() >= 0

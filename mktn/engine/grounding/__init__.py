@@ -32,7 +32,12 @@ class GroundingLoss(Protocol):
 
 # Of models beside mktn, whose weights stand in LossConfig.
 CLASSES: Mapping[str, str] = MappingProxyType(
-    {"lcnet": "mktn.engine.grounding.lcnet.CorrespondenceLoss"}
+    {
+        "ianet": "mktn.engine.grounding.ianet.WindowLoss",
+        "tan2d": "mktn.engine.grounding.tan2d.MapLoss",
+        "mmn": "mktn.engine.grounding.mmn.MutualLoss",
+        "lcnet": "mktn.engine.grounding.lcnet.CorrespondenceLoss",
+    }
 )
 
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from mktn.cli import main
+from mktn.engine.checkpoint import load
 from mktn.engine.criterion import Criterion, LossConfig
 from mktn.engine.fit import fit
 from mktn.engine.grounding.lcnet import CorrespondenceLoss
@@ -71,6 +72,7 @@ def run_of(
     }
     run = folder / "run"
     main(["train", *given, *stores, f"--run={run}", f"--settings={json.dumps(settings)}"])
+    load(run)  # what was written is read back
     return whole(run)
 
 
