@@ -23,6 +23,7 @@ CLASSES: Mapping[str, str] = MappingProxyType(
         "ianet": "mktn.models.ianet.IANet",
         "tan2d": "mktn.models.tan2d.tan2d",
         "mmn": "mktn.models.mmn.mmn",
+        "lcnet": "mktn.models.lcnet.lcnet",
     }
 )
 

@@ -85,6 +85,29 @@ class MMNConfig(PluggedConfig):
             raise ValueError(f"power {self.power} is below 0")
 
 
+@dataclasses.dataclass(frozen=True)
+class LCNetConfig(PluggedConfig):
+    """Sizes of LCNet, which has no published ones; its candidates are 2D-TAN's of Charades-STA."""
+
+    cells: int = 16  # N, of a video
+    counts: tuple[int, ...] = (16,)  # diagonals of each scale of the map
+    clip: int = 5  # frames of the clip around a frame
+    top: float = 0.5  # share of the frames that a video's score is the mean of
+    temperature: float = 0.1  # of the soft-nearest word and frame
+    balance: float = 0.5  # of a score: 0 is inside minus outside alone, see inside_minus_outside
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_map(self.cells, self.counts)
+        if self.clip < 1 or not self.clip % 2:
+            raise ValueError(f"clip {self.clip} is not an odd number")
+        if not 0 < self.top <= 1 or self.temperature <= 0 or self.balance < 0:
+            raise ValueError(
+                f"0 < top {self.top} <= 1, temperature {self.temperature} > 0 and "
+                f"balance {self.balance} >= 0 must hold"
+            )
+
+
 def check_map(cells: int, counts: Sequence[int]) -> None:
     """Raise ValueError where the diagonals `counts` of a sparse map do not fit its `cells`."""
     if cells < 1 or not counts or min(counts) < 1:
@@ -152,5 +175,6 @@ SIZES_OF: Mapping[str, type[Any]] = MappingProxyType(
         "ianet": IANetConfig,
         "tan2d": TAN2DConfig,
         "mmn": MMNConfig,
+        "lcnet": LCNetConfig,
     }
 )

@@ -36,6 +36,7 @@ CLASSES: Mapping[str, str] = MappingProxyType(
         "ianet": "mktn.engine.grounding.ianet.WindowLoss",
         "tan2d": "mktn.engine.grounding.tan2d.MapLoss",
         "mmn": "mktn.engine.grounding.mmn.MutualLoss",
+        "lcnet": "mktn.engine.grounding.lcnet.CorrespondenceLoss",
     }
 )
 
