@@ -13,7 +13,7 @@ from mktn.datasets import PARTITIONS
 from mktn.engine.rescore import ANNOTATORS, HUMAN_SETS
 from mktn.errors import UserError
 from mktn.files import written_beside
-from mktn.report.layouts import DATASET_TITLES, two_decimals
+from mktn.report.layouts import DATASET_TITLES
 from mktn.report.markdown import SOURCE_STATEMENTS, VALIDATION
 from mktn.report.results import (
     BASELINES,
@@ -25,6 +25,7 @@ from mktn.report.results import (
     over_seeds,
     read_run,
 )
+from mktn.report.rows import two_decimals
 
 COLUMNS = (
     *("source", "dataset", "partition", "test_set", "model", "variant", "metric", "n", "iou"),

@@ -121,36 +121,36 @@ def write_run(
 
 
 def write_runs(
-    folder: Path, table: int = 3, seeds: Sequence[int] = (0,), **changes: Any
+    folder: Path, table: str = "3", seeds: Sequence[int] = (0,), **changes: Any
 ) -> list[tuple[Path, Path]]:
     """Every run of a table, with both baselines, on each of its datasets."""
     layout = TABLES[table]
-    systems = [*SYSTEMS, *(("mktn", variant) for variant in layout.variants)]
+    systems = [*SYSTEMS, *layout.systems]
     return [
         write_run(folder, dataset, model, variant, seed, **changes)
         for dataset in layout.datasets
         for model, variant in systems
-        for seed in (seeds if model == "mktn" else seeds[:1])
+        for seed in (seeds[:1] if variant == "baseline" else seeds)
     ]
 
 
-def tables(folder: Path, runs: Sequence[tuple[Path, Path]], *more: str, table: int = 3) -> int:
-    """`mktn tables` on the runs: writes table{n}.csv and .md, gives the exit status."""
+def tables(folder: Path, runs: Sequence[tuple[Path, Path]], *more: str, table: str = "3") -> int:
+    """`mktn tables` on the runs: writes its csv and .md, gives the exit status."""
     pairs = [write_pairs(folder, dataset) for dataset in TABLES[table].datasets]
     return main(
         [
             *("tables", "--metrics", *(str(metrics) for metrics, _ in runs)),
             *("--predictions", *(str(predictions) for _, predictions in runs)),
-            *("--pairs", *map(str, pairs), "--reported", str(REPORTED), "--table", str(table)),
-            *("--csv", str(folder / f"table{table}.csv")),
-            *("--markdown", str(folder / f"table{table}.md"), *more),
+            *("--pairs", *map(str, pairs), "--reported", str(REPORTED), "--table", table),
+            *("--csv", str(folder / f"{TABLES[table].stem}.csv")),
+            *("--markdown", str(folder / f"{TABLES[table].stem}.md"), *more),
         ]
     )
 
 
-def rows(folder: Path, table: int = 3) -> Callable[..., dict[str, str]]:
+def rows(folder: Path, table: str = "3") -> Callable[..., dict[str, str]]:
     """A look-up of the one row of the csv that has the given fields."""
-    frame = pl.read_csv(folder / f"table{table}.csv", infer_schema=False).fill_null("")
+    frame = pl.read_csv(folder / f"{TABLES[table].stem}.csv", infer_schema=False).fill_null("")
 
     def row(**fields: object) -> dict[str, str]:
         found = frame.filter(*(pl.col(name) == str(value) for name, value in fields.items()))
