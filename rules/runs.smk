@@ -1,11 +1,12 @@
 # What training and evaluation are told, and the files of runs that a table shows.
 import os
+import shlex
 
 from mktn.datasets import TEST_SETS
 from mktn.engine.rescore import HUMAN_SETS
 from mktn.errors import UserError
 from mktn.models.variants import BLIND
-from mktn.report.layouts import TABLES
+from mktn.report.layouts import FIGURES, asked_of
 
 
 def training_settings(model, variant):
@@ -62,30 +63,43 @@ def validation(dataset):
     return fixed.get(dataset) or of(dataset, "pairs", "validation")
 
 
-def table_datasets(wildcards):
-    """The datasets of a table that the configuration has."""
-    return asked(wildcards, "datasets", TABLES[int(wildcards.table)].datasets)
+def table_asked(wildcards):
+    """The datasets and systems of a table that the configuration asks for."""
+    name, layout = LAYOUTS[wildcards.table]
+    return asked(layout, f"table {name}")
 
 
-def table_variants(wildcards):
-    """The variants of a table that the configuration asks for."""
-    return asked(wildcards, "variants", TABLES[int(wildcards.table)].variants)
+def figure_asked(wildcards):
+    """The datasets and systems of a figure that the configuration asks for."""
+    return asked(FIGURES[wildcards.figure], f"figure {wildcards.figure}")
 
 
-def asked(wildcards, key, theirs):
-    """What the configuration asks for of a table's own; where that is nothing, one line says so."""
-    refuse_other_partitions(f"table {wildcards.table}")
-    found = [name for name in config[key] if name in theirs]
-    if not found:
-        error = UserError(
-            f"table {wildcards.table} holds none of these",
-            where=f"configuration, {key}",
-            found=", ".join(config[key]),
-            expected=f"at least one of {', '.join(theirs)}",
-            do=f"add it to {key}, or ask for another table",
-        )
-        stop(error)
-    return found
+def asked(shown, what):
+    """What the configuration asks for of a table's or figure's own; where that is nothing, one
+    line says so."""
+    refuse_other_partitions(what)
+    datasets, systems = asked_of(shown, config)
+    models = dict.fromkeys(model for model, _ in shown.systems)
+    for key, found, theirs in (
+        ("datasets", datasets, shown.datasets),
+        ("systems", [m for m in models if m in config["systems"]], models),
+        ("variants", systems, [variant for _, variant in shown.systems]),
+    ):
+        if not found:
+            error = UserError(
+                f"{what} holds none of these",
+                where=f"configuration, {key}",
+                found=", ".join(config[key]),
+                expected=f"at least one of {', '.join(theirs)}",
+                do=f"add it to {key}, or ask for another",
+            )
+            stop(error)
+    return datasets, systems
+
+
+def named(systems):
+    """Systems as the commands take them."""
+    return ["/".join(system) for system in systems]
 
 
 def refuse_other_partitions(what):
@@ -103,12 +117,49 @@ def refuse_other_partitions(what):
 
 
 def table_files(name):
-    """The file `name` of every run that a table shows, the baselines' last."""
+    """The file `name` of every run whose scores a table shows, the baselines' last."""
 
     def given(wildcards):
-        return run_files(name, table_datasets(wildcards), table_variants(wildcards))
+        found = table_asked(wildcards)
+        return run_files(name, *found) if LAYOUTS[wildcards.table][1].scored else []
 
     return given
+
+
+def table_pairs(wildcards):
+    """The annotations that a table's differences are paired by."""
+    datasets, _ = table_asked(wildcards)
+    return pairs_files(datasets) if LAYOUTS[wildcards.table][1].scored else []
+
+
+def table_efficiency(wildcards):
+    """What was measured of the speed of a table's systems; nothing where it shows none."""
+    found = table_asked(wildcards)
+    return efficiency_files(*found) if LAYOUTS[wildcards.table][1].quantities else []
+
+
+def figure_files(name):
+    """The file `name` of every run whose scores a figure shows."""
+
+    def given(wildcards):
+        found = figure_asked(wildcards)
+        return trained_files(name, *found) if FIGURES[wildcards.figure].scored else []
+
+    return given
+
+
+def pairs_files(datasets):
+    return expand(f"{DATA}/pairs/{{dataset}}/pairs.parquet", dataset=datasets)
+
+
+def options(**paths):
+    """The options of a command for lists of paths, without those that are empty."""
+    given = [
+        f"--{name} {' '.join(map(shlex.quote, map(str, files)))}"
+        for name, files in paths.items()
+        if files
+    ]
+    return " ".join(given)
 
 
 def diagnosed_files(name):
@@ -116,42 +167,65 @@ def diagnosed_files(name):
 
     def given(wildcards):
         refuse_other_partitions("the diagnostics page")
-        return run_files(name, DATASETS, ["full", *BLIND])
+        return run_files(name, DATASETS, systems_of(["full", *BLIND]))
 
     return given
 
 
-def run_files(name, datasets, variants):
-    """The file `name` of runs with every seed, and of the baselines behind them."""
+def run_files(name, datasets, systems):
+    """The file `name` of systems' runs with every seed, and of the baselines behind them."""
     seeds, baselines = config["seeds"], config["baselines"]
     return [
-        *expand(
-            f"{RUN}/{name}",
-            dataset=datasets,
-            model=config["model"],
-            variant=variants,
-            seed=seeds,
-        ),
+        *trained_files(name, datasets, systems),
         *expand(
             f"{BASELINE}/{name}", dataset=datasets, baseline=baselines, seed=seeds[0]
         ),
     ]
 
 
+def trained_files(name, datasets, systems):
+    """The file `name` of systems' runs with every seed."""
+    return [
+        run_file(name, dataset, system, seed)
+        for dataset in datasets
+        for system in systems
+        for seed in config["seeds"]
+    ]
+
+
+def run_file(name, dataset, system, seed):
+    model, variant = system
+    folder = RUN.format(dataset=dataset, model=model, variant=variant, seed=seed)
+    return f"{folder}/{name}"
+
+
+def efficiency_files(datasets, systems):
+    """efficiency.json of systems: speed does not depend on the seed, so of the first."""
+    return [
+        run_file("efficiency.json", dataset, system, config["seeds"][0])
+        for dataset in datasets
+        for system in systems
+    ]
+
+
+def systems_of(variants):
+    return [(config["model"], variant) for variant in variants]
+
+
 def scored_files():
     """metrics.json of every test set of the partition: systems, then annotators."""
-    variants = config["variants"]
+    systems = systems_of(config["variants"])
     if not STANDARD:
         names = [f"metrics-{test_set}.json" for test_set in TEST_SETS[PARTITION]]
-        return [path for name in names for path in run_files(name, DATASETS, variants)]
+        return [path for name in names for path in run_files(name, DATASETS, systems)]
     humans = [f"metrics-{name}.json" for name in HUMAN_SETS]
     return [
-        *run_files("metrics.json", DATASETS, variants),
+        *run_files("metrics.json", DATASETS, systems),
         *(
             path
             for name in humans
             for path in (
-                *run_files(name, HUMAN_DATASETS, variants),
+                *run_files(name, HUMAN_DATASETS, systems),
                 *expand(
                     f"{CEILING}/{name}",
                     dataset=HUMAN_DATASETS,

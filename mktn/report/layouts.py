@@ -1,8 +1,13 @@
 """All tables by the names of `mktn tables --table`, and what ours deviate in."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from mktn.report.ianet_layouts import IANET_TABLES
-from mktn.report.lines import Layout
-from mktn.report.mktn_layouts import MKTN_TABLES
+from mktn.report.lines import Layout, Shown, System
+from mktn.report.mktn_layouts import FIGURES, MKTN_TABLES
+
+__all__ = ["DATASET_TITLES", "FIGURES", "TABLES", "asked_of", "tables_of"]
 
 TABLES: dict[str, Layout] = {**MKTN_TABLES, **IANET_TABLES}
 DATASET_TITLES = {
@@ -22,3 +27,25 @@ DEVIATIONS = {
     "mmn": "GloVe words and a GRU in place of DistilBERT; not comparable.",
     "lcnet": "no code is public, a reimplementation from its paper; not comparable.",
 }
+
+
+def asked_of(shown: Shown, config: Mapping[str, Any]) -> tuple[list[str], list[System]]:
+    """What a table or figure can show of a configuration: its datasets, and its systems.
+
+    Models are those of `systems`, of mktn the `variants`.
+    """
+    datasets = [dataset for dataset in config["datasets"] if dataset in shown.datasets]
+    systems = [
+        (model, variant)
+        for model, variant in shown.systems
+        if model in config["systems"] and (model != "mktn" or variant in config["variants"])
+    ]
+    return datasets, systems
+
+
+def tables_of(config: Mapping[str, Any]) -> list[str]:
+    """The configured tables that have something to show, in the order of TABLES."""
+    wanted = {str(name) for name in config["tables"]}
+    return [
+        name for name, layout in TABLES.items() if name in wanted and all(asked_of(layout, config))
+    ]

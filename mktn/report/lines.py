@@ -1,4 +1,4 @@
-"""What a table of a paper is made of: lines with our systems on them, and how they are compared."""
+"""What a table or figure is made of: lines with our systems on them, and what they are beside."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -44,30 +44,68 @@ class Quantity:
 
     metric: str
     title: str  # of its column
-    digits: int = 3  # significant
 
 
-@dataclass(frozen=True)
-class Layout:
-    """What a table of a paper holds: its lines in printed order, and on which datasets.
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What a table or figure shows: lines in printed order, and on which datasets.
+
+    `scored`: whether it shows scores of the test queries.
+    """
+
+    title: str
+    datasets: tuple[str, ...]
+    lines: tuple[Line, ...]
+    scored: bool = True
+
+    @property
+    def systems(self) -> tuple[System, ...]:
+        """Our systems, each once, in printed order."""
+        return tuple(dict.fromkeys(line.system for line in self.lines))
+
+    def chosen(self, wanted: Sequence[str] | None) -> list[System]:
+        """Those systems that are wanted, in printed order; all where none is named.
+
+        They are named as `model/variant`, or where all are of one model by their variant. Raises
+        UserError for others.
+        """
+        names = {"/".join(s): s for s in self.systems}
+        names |= {name_of(s, self.systems): s for s in self.systems}
+        for name in wanted or ():
+            if name not in names:
+                raise UserError(
+                    "unknown variant",
+                    where="--variants",
+                    found=name,
+                    expected=f"one of {', '.join(name_of(s, self.systems) for s in self.systems)}",
+                )
+        return [s for s in self.systems if not wanted or s in {names[name] for name in wanted}]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure(Shown):
+    """A figure of the MKTN paper; `reported_in`: the tables that print its numbers."""
+
+    reported_in: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout(Shown):
+    """A table of a paper.
 
     `reference`: what each system is compared with, a variant of its own model (`full`) or one
     system for all (`mktn/full`); `against`: its name in the head. `compares`: the paper's other
     methods stand in it too, in the paper's order, and the baselines below ours. `quantities`: of
-    efficiency; `scored`: whether it shows scores of the test queries.
+    efficiency.
     """
 
     paper: str  # MKTN | IA-Net
     number: int
-    title: str
     legend: str
-    datasets: tuple[str, ...]
-    lines: tuple[Line, ...]
     reference: str = "full"
     against: str = "Full"
     compares: bool = False
     quantities: tuple[Quantity, ...] = ()
-    scored: bool = True
 
     @property
     def stem(self) -> str:
@@ -81,11 +119,6 @@ class Layout:
         return f"Table {self.number}{of}: {self.title}"
 
     @property
-    def systems(self) -> tuple[System, ...]:
-        """Our systems, each once, in printed order."""
-        return tuple(dict.fromkeys(line.system for line in self.lines))
-
-    @property
     def typed(self) -> bool:
         """Whether the type of supervision is printed."""
         return any(line.type for line in self.lines)
@@ -95,21 +128,3 @@ class Layout:
         model, _, variant = self.reference.rpartition("/")
         found = (model or system[0], variant)
         return None if found == system else found
-
-    def chosen(self, wanted: Sequence[str] | None) -> list[System]:
-        """Those systems that are wanted, in printed order; all where none is named.
-
-        They are named by their variant, or as `model/variant`. Raises UserError for others.
-        """
-        names = {name: s for s in self.systems for name in (s[1], "/".join(s))}
-        if len({model for model, _ in self.systems}) > 1:
-            names = {"/".join(s): s for s in self.systems}
-        for name in wanted or ():
-            if name not in names:
-                raise UserError(
-                    "unknown variant",
-                    where="--variants",
-                    found=name,
-                    expected=f"one of {', '.join(name_of(s, self.systems) for s in self.systems)}",
-                )
-        return [s for s in self.systems if not wanted or s in {names[name] for name in wanted}]

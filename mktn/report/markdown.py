@@ -147,7 +147,7 @@ def grid_columns(layout: Layout, keys: Sequence[Key], scored: bool) -> list[Colu
 
     `keys`: the metrics that the paper prints; what only ours measure stands behind them.
     """
-    titles = {(quantity.metric, None, None): quantity.title for quantity in layout.quantities}
+    titles: dict[Key, str] = {(q.metric, None, None): q.title for q in layout.quantities}
     columns = []
     for key in dict.fromkeys((*keys, *titles)):
         metric, n, iou = key
@@ -197,7 +197,7 @@ def _ours(row: Row | None) -> str:
     if row is None or row.value is None:
         return "-"
     value, low, high = row.numbers()
-    return f"{value} [{low}, {high}]"
+    return f"{value} [{low}, {high}]" if low else value
 
 
 def _paper(row: Row | None) -> str:

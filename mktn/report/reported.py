@@ -18,7 +18,7 @@ class Reported:
     """As printed, in printed order; an empty number is a dash in the paper."""
 
     of_system: Mapping[tuple[str, System, Key], str]  # by dataset, of our lines
-    of_method: Mapping[tuple[str, str, Key], str]  # by dataset, of methods that ours are not
+    of_method: Mapping[tuple[str, str, str, Key], str]  # by dataset, by method and variant
     types: Mapping[tuple[str, str], str]  # (dataset, method): FS | WS | MP
     keys: Mapping[str, tuple[Key, ...]]  # by dataset, the metrics that the table prints
 
@@ -28,14 +28,14 @@ class Reported:
 
 
 def read_reported(path: Path, layout: Layout) -> Reported:
-    """The numbers of one table. Raises UserError where there is none, or one stands twice and differs.
+    """The numbers of one table; a system that the paper prints on several lines has one number.
 
-    A system that the paper prints on several lines has one number.
+    Raises UserError where there is none, or one stands twice and differs.
     """
     system_of = {(line.method, line.reported): line.system for line in layout.lines}
     dataset_of = {title: dataset for dataset, title in DATASET_TITLES.items()}
     of_system: dict[tuple[str, System, Key], str] = {}
-    of_method: dict[tuple[str, str, Key], str] = {}
+    of_method: dict[tuple[str, str, str, Key], str] = {}
     types: dict[tuple[str, str], str] = {}
     keys: dict[str, dict[Key, None]] = {}
     for line_number, row in read_csv(path, COLUMNS):
@@ -48,10 +48,9 @@ def read_reported(path: Path, layout: Layout) -> Reported:
         key, printed = _number(row, f"{path}, line {line_number}")
         types.setdefault((dataset, row["method"]), row["type"])
         keys.setdefault(dataset, {})[key] = None
+        known = of_method.setdefault((dataset, row["method"], row["variant"], key), printed)
         if system:
-            known = of_system.setdefault((dataset, system, key), printed)
-        else:
-            known = of_method.setdefault((dataset, row["method"], key), printed)
+            known = of_system.setdefault((dataset, system, key), known)
         if known != printed:
             raise UserError(
                 "a number is published twice and differs",

@@ -1,4 +1,4 @@
-"""Rows of a table's csv: our systems, baselines, and methods that the paper alone has numbers of."""
+"""Rows of a table's csv: our systems, baselines, and methods with reported numbers alone."""
 
 import csv
 import io
@@ -40,7 +40,8 @@ PER_CENT = ("R", "mIoU")
 class Row:
     """A row of the csv.
 
-    `value` and its interval in per cent where they are scores, None where nothing is measured;
+    `value` and its interval in per cent where they are scores, the median and its quartiles where
+    they are speeds, without an interval where they are exact, None where nothing is measured;
     `reported` as printed or empty; `difference` to the reference in points with its interval,
     None for the reference itself, for baselines, for what is no score, and where the reference
     is absent. A method that the paper alone has numbers of has no model and no variant.
@@ -108,7 +109,9 @@ def two_decimals(interval: Interval, sign: str = "-") -> list[str]:
 
 
 def significant(number: float, digits: int = 3) -> str:
-    """A number of at least 0 with so many significant digits, whole digits kept."""
+    """A number of at least 0 with so many significant digits, whole digits kept; NaN is empty."""
+    if math.isnan(number):
+        return ""
     magnitude = math.floor(math.log10(number)) if number > 0 else 0
     return f"{number:.{max(0, digits - 1 - magnitude)}f}"
 
@@ -184,7 +187,7 @@ def table_rows(
 def _of_the_paper(line: Printed, dataset: str, reported: Reported) -> list[Row]:
     numbers = {
         key: value
-        for (at, method, key), value in reported.of_method.items()
+        for (at, method, _, key), value in reported.of_method.items()
         if (at, method) == (dataset, line.method)
     }
     return [
@@ -230,11 +233,11 @@ def _speeds(line: Printed, speed: Speed, layout: Layout, reported: Reported) -> 
             key,
             speed.quantities[key[0]],
             speed.queries,
-            speed.seeds,
+            1,
             reported.of_system.get((speed.dataset, speed.system, key), ""),
             speed.source,
             None,
-            speed.features,
+            "",
         )
         for key in keys
         if key[0] in speed.quantities

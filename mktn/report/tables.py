@@ -59,6 +59,15 @@ def run(arguments: argparse.Namespace) -> None:
     """Read the metrics, check that they belong together, write both tables."""
     layout = TABLES[arguments.table]
     systems = layout.chosen(arguments.variants)
+    needed = {"metrics": layout.scored, "pairs": layout.scored, "efficiency": layout.quantities}
+    for name, wanted in needed.items():
+        if wanted and not getattr(arguments, name):
+            raise UserError(
+                f"{layout.stem} is made of these too",
+                where=f"--{name}",
+                found="none",
+                expected=f"of {', '.join(name_of(system, layout.systems) for system in systems)}",
+            )
     reported = read_reported(arguments.reported, layout)
     read = read_runs(arguments.metrics, arguments.predictions)
     runs = [one for one, _ in read]
@@ -91,14 +100,8 @@ def read_runs(metrics: Sequence[Path], predictions: Sequence[Path]) -> list[tupl
 
 
 def check_belong(runs: Sequence[Run], layout: Layout) -> None:
-    """Refuse runs of models and datasets that a table does not hold, and a table without any."""
+    """Refuse runs of models and datasets that a table does not hold."""
     models = dict.fromkeys(model for model, _ in layout.systems)
-    if layout.scored and not runs:
-        raise UserError(
-            "no runs",
-            where="--metrics",
-            expected=", ".join(name_of(system, layout.systems) for system in layout.systems),
-        )
     for one in runs:
         if not layout.scored:
             raise UserError(

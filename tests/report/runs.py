@@ -169,3 +169,40 @@ def grids(text: str) -> list[list[list[str]]]:
         elif blocks[-1]:
             blocks.append([])
     return [block for block in blocks if block]
+
+
+def write_efficiency(
+    folder: Path, dataset: str, model: str, variant: str, vps: float, **changes: Any
+) -> Path:
+    """efficiency.json of a run; `vps` of origin, cached is twice and multi_pair thrice as fast."""
+    speeds = {"origin": vps, "cached": 2 * vps, "batched": 1.5 * vps, "multi_pair": 3 * vps}
+
+    def spread(value: float) -> dict[str, float]:
+        return {"value": value, "low": 0.9 * value, "high": 1.2 * value}
+
+    document = {
+        **{"format": 1, "source": "synthetic", "dataset": dataset, "partition": "standard"},
+        **{"model": model, "variant": variant, "seed": 0, "weights": "trained"},
+        **{"sizes": {"frames": 12}, "split": "test", "videos": VIDEOS, "queries": 24},
+        **{"split_videos": VIDEOS, "split_queries": 24, "device": "cpu", "device_name": "a CPU"},
+        **{"cpus": 2, "dtype": "float32", "threads": 1, "torch": "2.9", "batch_queries": 24},
+        **{"warm_up_batches": 10, "repeats": 7, "n": 5, "nms": 0.5},
+        **{"load_average_before": [0.1] * 3, "load_average_after": [0.1] * 3},
+        **{"text_out": "", "operations": "", "memory": "", "parameters": 2_500_000},
+        **{"parameters_by_part": {}, "weights_mb": 10.0},
+        "modes": [
+            {
+                **{"mode": mode, "text": text, "batches": 3, "vps": spread(value)},
+                **{"qps": spread(3 * value), "seconds_query": spread(1 / (3 * value))},
+                **{"cpu_share": 0.9, "gflops_query": None, "peak_mb": None},
+            }
+            for text, times in (("in", 1.0), ("out", 2.0))
+            for mode, value in ((mode, times * speed) for mode, speed in speeds.items())
+        ],
+        "ratios": [],
+        **changes,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{dataset}-{model}-{variant}-efficiency.json"
+    path.write_text(json.dumps(document))
+    return path
