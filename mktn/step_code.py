@@ -41,7 +41,7 @@ SHOWN = [
     f"report/{name}.py"
     for name in (
         *("lines", "layouts", "mktn_layouts", "ianet_layouts"),
-        *("results", "reported", "rows"),
+        *("results", "reported", "rows", "table_rows"),
     )
 ]
 EFFICIENCY = ["report/efficiency_files.py", "report/speeds.py"]

@@ -19,9 +19,9 @@ REFERENCE = "full"  # of mktn: what every other variant of it is compared with
 # What stands in the way of comparing a model's measured numbers with the reported ones, with
 # published features too.
 DEVIATIONS = {
-    "mktn": "the paper leaves open what docs/equations.md says; comparable with its own row.",
-    "ianet": "after its paper, not its released code; comparable with its own row, on TACoS only"
-    " with `tacos_version: tall`.",
+    "mktn": "the paper leaves open what docs/equations.md says; comparable with its own paper's.",
+    "ianet": "after its paper, not its released code; comparable with its own paper's, on TACoS"
+    " only with `tacos_version: tall`.",
     "tan2d": "architecture and loss as published; comparable on ActivityNet Captions and TACoS,"
     " on Charades-STA only with VGG features, which its reported numbers are of.",
     "mmn": "GloVe words and a GRU in place of DistilBERT; not comparable.",

@@ -11,8 +11,9 @@ from mktn.report.layouts import DATASET_TITLES, DEVIATIONS
 from mktn.report.lines import Layout, System, name_of
 from mktn.report.reported import Reported
 from mktn.report.results import BASELINES, Key, Run
-from mktn.report.rows import Printed, Row, has_methods, printed_lines, two_decimals
+from mktn.report.rows import Row, has_methods, two_decimals
 from mktn.report.speeds import Speed
+from mktn.report.table_rows import Printed, printed_lines
 
 SOURCE_SENTENCES = {
     "synthetic": "Videos and sentences are generated: these numbers are NOT comparable with the"
@@ -95,7 +96,7 @@ def _compared(layout: Layout, source: str) -> list[str]:
     if source != "published":
         said = (
             f"No measured number here is comparable with a reported one: the source is {source}."
-            " With the published features:"
+            " With published features:"
         )
     names = {line.model: line.method for line in layout.lines}
     listed = [f"- {method} (`{model}`): {DEVIATIONS[model]}" for model, method in names.items()]

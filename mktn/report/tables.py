@@ -12,8 +12,9 @@ from mktn.report.lines import Layout, name_of
 from mktn.report.markdown import as_markdown
 from mktn.report.reported import read_reported
 from mktn.report.results import BASELINES, Run, check_runs, read_run
-from mktn.report.rows import as_csv, table_rows
+from mktn.report.rows import as_csv
 from mktn.report.speeds import read_speeds
+from mktn.report.table_rows import table_rows
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -136,14 +136,18 @@ def write_runs(
 
 def tables(folder: Path, runs: Sequence[tuple[Path, Path]], *more: str, table: str = "3") -> int:
     """`mktn tables` on the runs: writes its csv and .md, gives the exit status."""
-    pairs = [write_pairs(folder, dataset) for dataset in TABLES[table].datasets]
+    layout = TABLES[table]
+    pairs = [write_pairs(folder, dataset) for dataset in layout.datasets]
+    scored = [
+        *("--metrics", *(str(metrics) for metrics, _ in runs)),
+        *("--predictions", *(str(predictions) for _, predictions in runs)),
+        *("--pairs", *map(str, pairs)),
+    ]
     return main(
         [
-            *("tables", "--metrics", *(str(metrics) for metrics, _ in runs)),
-            *("--predictions", *(str(predictions) for _, predictions in runs)),
-            *("--pairs", *map(str, pairs), "--reported", str(REPORTED), "--table", table),
-            *("--csv", str(folder / f"{TABLES[table].stem}.csv")),
-            *("--markdown", str(folder / f"{TABLES[table].stem}.md"), *more),
+            *("tables", *(scored if runs else []), "--reported", str(REPORTED), "--table", table),
+            *("--csv", str(folder / f"{layout.stem}.csv")),
+            *("--markdown", str(folder / f"{layout.stem}.md"), *more),
         ]
     )
 
