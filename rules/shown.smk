@@ -8,7 +8,9 @@ from mktn.report.layouts import FIGURES, asked_of
 def table_asked(wildcards):
     """The datasets and systems of a table that the configuration asks for."""
     name, layout = LAYOUTS[wildcards.table]
-    return asked(layout, f"table {name}")
+    found = asked(layout, f"table {name}")
+    check_sizes(layout, found[0])
+    return found
 
 
 def figure_asked(wildcards):
@@ -37,6 +39,22 @@ def asked(shown, what):
             )
             stop(error)
     return datasets, systems
+
+
+def check_sizes(layout, datasets):
+    """One line where `full` has not the sizes that a table prints of it."""
+    model = layout.lines[0].model
+    for dataset in datasets:
+        own = of_model(dataset, model, "sizes")
+        for name, printed in layout.sizes.items():
+            if own.get(name, printed) != printed:
+                error = UserError(
+                    f"{layout.stem} prints full with another size",
+                    where=f"configuration of {dataset}, models.{model}.sizes.{name}",
+                    found=own[name],
+                    expected=printed,
+                )
+                stop(error)
 
 
 def named(systems):

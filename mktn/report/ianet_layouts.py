@@ -86,5 +86,6 @@ IANET_TABLES = {
             *_counts("H", "Attention maps", "heads", (1, 2, 4, 8), full=4),
             *_counts("l", "Stacked blocks", "blocks", (1, 2, 3, 4), full=3),
         ),
+        sizes={"padding": 3, "heads": 4, "blocks": 3},
     ),
 }

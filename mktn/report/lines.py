@@ -1,6 +1,7 @@
 """What a table or figure is made of: lines with our systems on them, and what they are beside."""
 
-from collections.abc import Iterable, Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -96,7 +97,7 @@ class Layout(Shown):
     `reference`: what each system is compared with, a variant of its own model (`full`) or one
     system for all (`mktn/full`); `against`: its name in the head. `compares`: the paper's other
     methods stand in it too, in the paper's order, and the baselines below ours. `quantities`: of
-    efficiency.
+    efficiency. `sizes`: those that its model's `full` must have for the lines to be true.
     """
 
     paper: str  # MKTN | IA-Net
@@ -106,6 +107,7 @@ class Layout(Shown):
     against: str = "Full"
     compares: bool = False
     quantities: tuple[Quantity, ...] = ()
+    sizes: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def stem(self) -> str:

@@ -92,6 +92,11 @@ def _compared(layout: Layout, source: str) -> list[str]:
     """What stands in the way of comparing ours with the paper, in tables of several methods."""
     if not has_methods(layout):
         return []
+    speed = (
+        "Speed is of the machine that is named: no measured speed is comparable with a reported."
+    )
+    if not layout.scored:
+        return [speed]
     said = "What each measured model can be compared with:"
     if source != "published":
         said = (
@@ -100,7 +105,7 @@ def _compared(layout: Layout, source: str) -> list[str]:
         )
     names = {line.model: line.method for line in layout.lines}
     listed = [f"- {method} (`{model}`): {DEVIATIONS[model]}" for model, method in names.items()]
-    return [said, "\n".join(listed)]
+    return [*([speed] if layout.quantities else []), said, "\n".join(listed)]
 
 
 def _seeds_sentence(runs: Sequence[Run]) -> str:

@@ -210,3 +210,16 @@ def write_efficiency(
     path = folder / f"{dataset}-{model}-{variant}-efficiency.json"
     path.write_text(json.dumps(document))
     return path
+
+
+def efficiencies(folder: Path, table: str) -> list[str]:
+    """The option with efficiency.json of every system; the nth has n + 1 videos a second."""
+    layout = TABLES[table]
+    return [
+        "--efficiency",
+        *(
+            str(write_efficiency(folder, dataset, *system, vps=n + 1.0))
+            for dataset in layout.datasets
+            for n, system in enumerate(layout.systems)
+        ),
+    ]

@@ -6,7 +6,7 @@ import pytest
 
 from mktn.cli import main
 from mktn.report.layouts import TABLES
-from tests.report.runs import grids, tables, write_runs
+from tests.report.runs import efficiencies, grids, tables, write_runs
 
 ABLATIONS = ("3", "4", "5", "6", "7")
 
@@ -36,6 +36,29 @@ def test_the_page_joins_the_tables_under_one_preface(tmp_path: Path) -> None:
     alone = [grid for n in ABLATIONS for grid in grids((tmp_path / f"table{n}.md").read_text())]
     assert grids(text) == alone
     assert all(TABLES[n].legend in text for n in ABLATIONS)
+
+
+def test_tables_of_other_models_and_of_speed_stand_on_the_same_page(tmp_path: Path) -> None:
+    for table, layout in TABLES.items():
+        runs = write_runs(tmp_path / table, table) if layout.scored else []
+        speeds = efficiencies(tmp_path / table, table) if layout.quantities else []
+        assert tables(tmp_path, runs, *speeds, table=table) == 0
+    # In any order: a table of speed alone says less of what is shared.
+    assert page(tmp_path, "ianet3", *(table for table in TABLES if table != "ianet3")) == 0
+    text = (tmp_path / "tables.md").read_text()
+    headings = [line for line in text.splitlines() if line.startswith("## ")]
+    assert headings[:3] == [
+        "## Table 3 of IA-Net: Efficiency on TACoS",
+        "## Table 1: Comparison with the state of the art",
+        "## Table 2: MKTN as a plug-in",
+    ]
+    assert len(headings) == len(TABLES)
+    for said in ("**Source: synthetic.**", "**One training seed**", "**bold**"):
+        assert text.count(said) == 1
+    alone = sum(
+        (tmp_path / f"{layout.stem}.md").read_text().count("\n|") for layout in TABLES.values()
+    )
+    assert text.count("\n|") == alone
 
 
 def test_tables_of_other_seeds_or_another_source_are_not_put_on_one_page(

@@ -10,39 +10,27 @@ import pytest
 from mktn.cli import main
 from mktn.report.layouts import FIGURES, TABLES
 from mktn.report.rows import significant
+from tests.report.golden import GOLDEN, table_2
 from tests.report.runs import (
     REPORTED,
+    efficiencies,
     grids,
     random_moments,
     rows,
     tables,
+    targets,
     write_efficiency,
     write_run,
     write_runs,
 )
 from tests.report.test_compared import published
 
-Runs = list[tuple[Path, Path]]
 PLUGGED = ("tan2d", "mmn", "lcnet")
-
-
-def efficiencies(folder: Path, table: str, **changes: Any) -> list[str]:
-    """efficiency.json of every system of a table; the nth has n + 1 videos a second."""
-    layout = TABLES[table]
-    return [
-        str(write_efficiency(folder, dataset, *system, vps=n + 1.0, **changes))
-        for dataset in layout.datasets
-        for n, system in enumerate(layout.systems)
-    ]
-
-
-def table_2(folder: Path, **changes: Any) -> tuple[Runs, list[str]]:
-    return write_runs(folder / "runs", "2"), efficiencies(folder / "runs", "2", **changes)
 
 
 def test_table_2_has_every_reported_number_beside_ours(tmp_path: Path) -> None:
     runs, speeds = table_2(tmp_path)
-    assert tables(tmp_path, runs, "--efficiency", *speeds, table="2") == 0
+    assert tables(tmp_path, runs, *speeds, table="2") == 0
     row = rows(tmp_path, "2")
     numbers = published("2")
     assert len(numbers) == 3 * 2 * 5
@@ -64,20 +52,16 @@ def test_table_2_has_every_reported_number_beside_ours(tmp_path: Path) -> None:
 
 
 def test_plus_mktn_is_compared_with_its_own_origin(tmp_path: Path) -> None:
-    runs: Runs = []
-    systems = TABLES["2"].systems
+    runs: list[tuple[Path, Path]] = []
     for model in PLUGGED:
         origin = random_moments("charades", model)
-        better = {0.5: origin[0.5] * 0.2 + spans_of("charades") * 0.8}
+        better = {0.5: origin[0.5] * 0.2 + targets("charades")[2][:, None] * 0.8}
         runs.append(write_run(tmp_path, "charades", model, "origin", moments=origin))
         # Of mmn alone does the transfer help.
         plus = better if model == "mmn" else origin
         runs.append(write_run(tmp_path, "charades", model, "plus_mktn", moments=plus))
-    speeds = [
-        str(write_efficiency(tmp_path, "charades", *system, vps=n + 1.0))
-        for n, system in enumerate(systems)
-    ]
-    assert tables(tmp_path, runs, "--efficiency", *speeds, table="2") == 0
+    speeds = efficiencies(tmp_path, "2")
+    assert tables(tmp_path, runs, *speeds, table="2") == 0
     row = rows(tmp_path, "2")
     for model in PLUGGED:
         assert row(model=model, variant="origin", metric="mIoU")["difference"] == ""
@@ -98,17 +82,11 @@ def test_plus_mktn_is_compared_with_its_own_origin(tmp_path: Path) -> None:
     assert cells["MMN, Origin"] == "-"
 
 
-def spans_of(dataset: str) -> Any:
-    from tests.report.runs import targets
-
-    return targets(dataset)[2][:, None]
-
-
 def test_vps_is_of_origin_one_pair_at_a_time_and_of_plus_mktn_of_whole_videos(
     tmp_path: Path,
 ) -> None:
     runs, speeds = table_2(tmp_path)
-    assert tables(tmp_path, runs, "--efficiency", *speeds, table="2") == 0
+    assert tables(tmp_path, runs, *speeds, table="2") == 0
     row = rows(tmp_path, "2")
     # 2D-TAN: origin answers 1 video a second, 2 cached; with MKTN 2, of whole videos 6.
     origin, plus = ({"model": "tan2d", "variant": v} for v in ("origin", "plus_mktn"))
@@ -134,6 +112,8 @@ def test_vps_is_of_origin_one_pair_at_a_time_and_of_plus_mktn_of_whole_videos(
                             "3.00 [2.25, 4.00]"]  # fmt: skip
     text = (tmp_path / "table2.md").read_text()
     assert "Efficiency: a CPU (cpu), 1 thread, float32" in text
+    # As it was read by eye; python -m tests.report.golden writes it anew.
+    assert text == GOLDEN.read_text()
 
 
 @pytest.mark.parametrize(
@@ -155,7 +135,7 @@ def test_a_speed_that_was_measured_otherwise_is_refused(
     runs, speeds = table_2(tmp_path)
     last = Path(speeds[-1])
     last.write_text(json.dumps(json.loads(last.read_text()) | changes))
-    assert tables(tmp_path, runs, "--efficiency", *speeds, table="2") == 2
+    assert tables(tmp_path, runs, *speeds, table="2") == 2
     error = capsys.readouterr().err
     assert message in error
     assert last.name in error
@@ -165,7 +145,7 @@ def test_a_speed_that_was_measured_otherwise_is_refused(
 
 def test_a_missing_speed_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs, speeds = table_2(tmp_path)
-    assert tables(tmp_path, runs, "--efficiency", *speeds[:-1], table="2") == 2
+    assert tables(tmp_path, runs, *speeds[:-1], table="2") == 2
     expected = "charades, lcnet/plus_mktn: efficiency of a system is missing"
     assert expected in capsys.readouterr().err
     assert tables(tmp_path, runs, table="2") == 2
@@ -176,7 +156,7 @@ def test_table_3_of_ianet_is_of_speed_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     speeds = efficiencies(tmp_path, "ianet3")
-    assert tables(tmp_path, [], "--efficiency", *speeds, table="ianet3") == 0
+    assert tables(tmp_path, [], *speeds, table="ianet3") == 0
     text = (tmp_path / "ianet_table3.md").read_text()
     (grid,) = grids(text)
     assert grid == [
@@ -192,7 +172,7 @@ def test_table_3_of_ianet_is_of_speed_alone(
     assert csv["reported"].is_not_null().sum() == len(published("ianet3")) == 8
     assert set(csv["metric"]) == {"run_time_s", "params_M", "size_MiB"}
     runs = write_runs(tmp_path / "runs", "ianet3")
-    assert tables(tmp_path, runs, "--efficiency", *speeds, table="ianet3") == 2
+    assert tables(tmp_path, runs, *speeds, table="ianet3") == 2
     assert "a table of efficiency has no scores" in capsys.readouterr().err
 
 
