@@ -92,9 +92,7 @@ def _compared(layout: Layout, source: str) -> list[str]:
     """What stands in the way of comparing ours with the paper, in tables of several methods."""
     if not has_methods(layout):
         return []
-    speed = (
-        "Speed is of the machine that is named: no measured speed is comparable with a reported."
-    )
+    speed = "Speed is of the machine named above: none of ours is comparable with a reported one."
     if not layout.scored:
         return [speed]
     said = "What each measured model can be compared with:"

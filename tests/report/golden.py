@@ -1,4 +1,4 @@
-"""Table 2 of made-up runs as it was read by eye: `python -m tests.report.golden` writes it anew."""
+"""Table 2 of made-up runs, as read by eye: `python -m tests.report.golden` writes it anew."""
 
 import tempfile
 from pathlib import Path
