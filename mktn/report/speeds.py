@@ -155,11 +155,22 @@ def _quantities(line: Line, own: Efficiency, origin: Efficiency | None) -> dict[
         shown["VPS_cached"] = interval(own.modes["cached", TEXT].vps)
     elif origin is not None:
         for name in ("origin", "cached"):
-            below = origin.modes[name, TEXT].vps
-            shown[f"VPS_over_{name}"] = Interval(
-                mode.vps.value / below.value, mode.vps.low / below.high, mode.vps.high / below.low
-            )
+            shown[f"VPS_over_{name}"] = _ratio(line.mode, own, origin, name)
     return shown
+
+
+def _ratio(mode: str, own: Efficiency, origin: Efficiency, against: str) -> Interval:
+    """Speed over that of `origin` in the mode `against`.
+
+    Of the same rounds where the two took turns, else with the widest quotient of the quartiles.
+    """
+    beside = own.beside
+    if beside is not None and (beside.model, beside.variant) == (origin.model, origin.variant):
+        paired = beside.ratios.get((mode, TEXT, against))
+        if paired is not None:
+            return interval(paired)
+    above, below = own.modes[mode, TEXT].vps, origin.modes[against, TEXT].vps
+    return Interval(above.value / below.value, above.low / below.high, above.high / below.low)
 
 
 def interval(spread: Spread) -> Interval:

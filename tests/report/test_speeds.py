@@ -116,6 +116,23 @@ def test_vps_is_of_origin_one_pair_at_a_time_and_of_plus_mktn_of_whole_videos(
     assert text == GOLDEN.read_text()
 
 
+def test_a_ratio_is_of_the_rounds_in_which_two_models_took_turns(tmp_path: Path) -> None:
+    runs, speeds = table_2(tmp_path)
+    path = next(Path(name) for name in speeds if name.endswith("mmn-plus_mktn-efficiency.json"))
+    turns = {"mode": "multi_pair", "text": "in", "value": 2.5, "low": 2.4, "high": 2.6}
+    document = json.loads(path.read_text())
+    for model, expected in (
+        ("mmn", ["2.50", "2.40", "2.60"]),
+        ("lcnet", ["4.00", "3.00", "5.33"]),
+    ):
+        document["beside"] = {"model": model, "variant": "origin", "seed": 0, "weights": "trained",
+                              "ratios": [{**turns, "against": "origin"}]}  # fmt: skip
+        path.write_text(json.dumps(document))
+        assert tables(tmp_path, runs, *speeds, table="2") == 0
+        found = rows(tmp_path, "2")(model="mmn", metric="VPS_over_origin")
+        assert [found[name] for name in ("value", "ci_low", "ci_high")] == expected
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
