@@ -56,6 +56,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tables": ("mktn.report.tables", "a results table from the runs' metrics and predictions"),
     "test-sets": ("mktn.report.test_sets", "scores of all test sets, as csv and Markdown"),
     "verify": ("mktn.report.verify", "checksums of stores, tables and runs; 2 where one differs"),
+    "figure-data": (
+        "mktn.report.figure_data",
+        "the numbers that Figures 3a and 3b are drawn from",
+    ),
     "page": ("mktn.report.page", "results tables as one Markdown page"),
 }
 
