@@ -186,8 +186,8 @@ STEP_CODE = {
         ),
     ],
     "efficiency_table": [
-        *(f"report/{name}.py" for name in ("efficiency", "efficiency_files")),
-        *(f"report/{name}.py" for name in ("layouts", "markdown", "results")),
+        *SHOWN,
+        *("report/efficiency.py", "report/markdown.py", *EFFICIENCY),
         "engine/efficiency_format.py",
     ],
     "diagnostics": [
