@@ -3,8 +3,9 @@
 V videos, Q pairs, T frames, L words, K learned padding rows, W windows, d width.
 
 Beyond the paper: the encoders normalise what goes into their GRU and what comes out of it, and
-there is dropout. What the paper leaves open is decided where it stands: mktn.models.interaction,
-mktn.models.localizer, mktn.losses.windows.
+there is dropout. It is optimised as every model here, by AdamW, in place of the paper's Adam. What
+the paper leaves open is decided where it stands: mktn.models.interaction, mktn.models.localizer,
+mktn.losses.windows.
 """
 
 import dataclasses

@@ -10,6 +10,8 @@ division by the number of cells seen, scaled-IoU loss, torch's start of the weig
   mean over the video's own frames; the published code averages a fixed number of clips a cell.
 - Features are dropped out where `feature_dropout` says so; 0 is as published.
 - The epoch is selected on the validation split, never on test.
+- It is optimised as every model here, by AdamW, to the configured rate, decay and clip, in batches
+  of whole videos; published are Adam at 1e-4, batches of 32 pairs and a clip of 10.
 
 Of knowledge transfer it takes the videos' frames before the map, and the sentence.
 """
