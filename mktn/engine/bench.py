@@ -29,6 +29,7 @@ BENCHES = {
     "cost": ("mktn.engine.cost_bench", "CostSettings"),
     "relations": ("mktn.engine.relations_bench", "RelationsBenchSettings"),
     "words": ("mktn.features.words_bench", "WordsSettings"),
+    "ground": ("mktn.grounder.unseen_bench", "UnseenSettings"),
 }
 
 

@@ -18,7 +18,7 @@ from mktn.engine.predict import choose_device
 from mktn.errors import UserError
 from mktn.features.store import VideoFeatures
 from mktn.grounder import bundle, parts
-from mktn.grounder.matching import combined
+from mktn.grounder.matching import SIMILARITIES, combined
 from mktn.grounder.own_video import Resampled, clip_features, resampled
 from mktn.grounder.parts import Parts, Places
 from mktn.grounder.text import SentenceVectors, sentence_vectors
@@ -205,11 +205,10 @@ class Grounder:
     def similarities(
         self, videos: Sequence[EncodedVideo], sentences: Sequence[str]
     ) -> dict[str, np.ndarray]:
-        """s_avm, s_op and s_es (V,Q) as far as the model has them: S, S_op, S_es of the paper."""
+        """S, S_op and S_es (V,Q) of the paper, by these names, as far as the model has them."""
         text = sentence_vectors(self.parts, sentences)
         with self._computing():
-            outputs = self._matched(videos, text, self._state(videos))
-        return {name: value.float().cpu().numpy() for name, value in outputs.items()}
+            return self._matched(videos, text, self._state(videos))
 
     @contextlib.contextmanager
     def _computing(self) -> Iterator[None]:
@@ -244,23 +243,27 @@ class Grounder:
     def _matching(
         self, videos: Sequence[EncodedVideo], text: SentenceVectors, state: Any
     ) -> np.ndarray:
-        found = combined(self._matched(videos, text, state))
-        if found is None:
+        found = self._matched(videos, text, state)
+        if not found:
             raise UserError(
                 "this model matches no videos with sentences", where="several videos",
                 found=f"{self.parts.config['model']} {self.parts.config['variant']}",
                 do="give one video at a time, or a run of mktn",
             )  # fmt: skip
-        return found.cpu().numpy()
+        return combined(found)
 
     def _matched(
         self, videos: Sequence[EncodedVideo], text: SentenceVectors, state: Any
-    ) -> dict[str, torch.Tensor]:
+    ) -> dict[str, np.ndarray]:
         # Matching compares raw sentences with each video: which one they are paired with, and in
         # what order they stand, is not read.
         nowhere = np.zeros(len(text.sentences), np.int64)
         outputs = self.network(self._batch(videos, text, nowhere), state, matching=True)
-        return {name: outputs[name] for name in ("s_avm", "s_op", "s_es") if name in outputs}
+        return {
+            name: outputs[key].float().cpu().numpy()
+            for name, key in SIMILARITIES.items()
+            if key in outputs
+        }
 
     def _batch(
         self,

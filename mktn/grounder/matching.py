@@ -1,28 +1,48 @@
 """Which video a sentence is about: S, S_op and S_es of the paper as one number.
 
+The paper matches by each of them and does not say how they are joined. `RULES` are what was
+compared, by `mktn bench ground`; `combined` is the one in use (docs/ground.md has the numbers).
+
 V videos, Q sentences.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
-SIMILARITIES = ("s_avm", "s_op", "s_es")
+SIMILARITIES = {"S": "s_avm", "S_op": "s_op", "S_es": "s_es"}
+USED = "standardised"
+
+Scores = npt.NDArray[np.float64]
 
 
-def combined(outputs: Mapping[str, Tensor]) -> Tensor | None:
-    """(V,Q): the sum of the similarities that a model has, each standardised over all V and Q.
+def _standardised(value: Scores, axis: int | None = None) -> Scores:
+    """Mean 0 and deviation 1 over all, or along an axis; what is the same for all is 0."""
+    spread = value.std(axis=axis, keepdims=True)
+    centred = value - value.mean(axis=axis, keepdims=True)
+    return np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 1e-9)
 
-    None of a model that matches no videos with sentences. A similarity that is the same for all
-    adds nothing.
+
+def _sum(found: Mapping[str, Scores], change: Callable[[Scores], Scores] = lambda v: v) -> Scores:
+    return np.sum([change(value) for value in found.values()], axis=0)
+
+
+# name -> (V,Q) of the similarities (V,Q) that a model has, by their names in the paper
+RULES: dict[str, Callable[[Mapping[str, Scores]], Scores]] = {
+    "cosines": _sum,
+    "standardised": lambda found: _sum(found, _standardised),
+    "standardised by sentence": lambda found: _sum(found, lambda v: _standardised(v, 0)),
+    "standardised by video": lambda found: _sum(found, lambda v: _standardised(v, 1)),
+}
+
+
+def combined(found: Mapping[str, npt.ArrayLike]) -> Scores:
+    """(V,Q), the larger the better, of the similarities (V,Q) that a model has.
+
+    Each is standardised over all videos and sentences given, so that none outweighs the others
+    by its scale, and the sum is taken. Raises ValueError where there is none.
     """
-    found = [outputs[name].float() for name in SIMILARITIES if name in outputs]
     if not found:
-        return None
-    total = torch.zeros_like(found[0])
-    for value in found:
-        spread = value.std(correction=0)
-        if spread > 0:
-            total = total + (value - value.mean()) / spread
-    return total
+        raise ValueError("no similarity")
+    return RULES[USED]({name: np.asarray(value, np.float64) for name, value in found.items()})

@@ -34,7 +34,7 @@ def plot(videos: Sequence[EncodedVideo], answers: Sequence[Answer], out: Path) -
     strips = [0.0 if one.path is None else STRIP for one in shown]
     sizes = [(s, ROW * len(rows[v.name]) + AXIS) for s, v in zip(strips, shown, strict=True)]
     height = sum(strip + lines for strip, lines in sizes) + 0.45 * len(shown)
-    figure = Figure(figsize=(WIDTH, height), layout="none")
+    figure = Figure(figsize=(WIDTH, height))
     top = height
     for one, (strip, lines) in zip(shown, sizes, strict=True):
         top -= 0.4

@@ -5,8 +5,6 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
-import polars as pl
 import pytest
 
 from mktn.cli import main
@@ -172,10 +170,3 @@ def test_a_video_given_twice_is_one_line(
     given = [str(videos[0]), str(videos[0]), "--model", str(bundle_folder), *ASKED]
     assert main(["ground", *given]) == 2
     assert "video given twice" in capsys.readouterr().err
-
-
-def test_pairs_of_the_run_are_not_needed(pipeline: Path) -> None:
-    """What the fixtures rest on: the tables of the pipeline are there, and are of three splits."""
-    pairs = pl.read_parquet(pipeline / "data/synthetic/pairs/charades/pairs.parquet")
-    assert set(pairs["split"]) == {"train", "val", "test"}
-    assert np.isfinite(pairs["duration_s"].to_numpy()).all()
