@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 SIMILARITIES = {"S": "s_avm", "S_op": "s_op", "S_es": "s_es"}
-USED = "standardised"
+TIE = 1e-6
+USED = "standardised by sentence"
 
 Scores = npt.NDArray[np.float64]
 
@@ -40,9 +41,12 @@ RULES: dict[str, Callable[[Mapping[str, Scores]], Scores]] = {
 def combined(found: Mapping[str, npt.ArrayLike]) -> Scores:
     """(V,Q), the larger the better, of the similarities (V,Q) that a model has.
 
-    Each is standardised over all videos and sentences given, so that none outweighs the others
-    by its scale, and the sum is taken. Raises ValueError where there is none.
+    For each sentence each is standardised over the videos given, so that none outweighs the
+    others by its scale, and the sum is taken: what else is asked changes nothing. Raises
+    ValueError where there is none.
     """
     if not found:
         raise ValueError("no similarity")
-    return RULES[USED]({name: np.asarray(value, np.float64) for name, value in found.items()})
+    values = {name: np.asarray(value, np.float64) for name, value in found.items()}
+    # Of two videos each similarity has one vote; where there are two, they may cancel.
+    return RULES[USED](values) + TIE * _sum(values)

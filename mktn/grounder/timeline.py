@@ -1,19 +1,22 @@
 """A picture of the answers: frames of each video above its seconds, and a row a sentence."""
 
+import textwrap
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mktn.errors import UserError
-from mktn.features.video import VideoError, sample_frames
+from mktn.features.video import VideoError, read_frames, sample_frames
 from mktn.files import written_beside
 from mktn.grounder.grounder import Answer, EncodedVideo
 
 WIDTH, STRIP, ROW, AXIS = 11.0, 1.0, 0.55, 0.55  # inches
 LABELS = 0.28  # share of the width
 PIXELS = 120  # height of a frame of the strip
+FEWEST, MOST = 3, 16  # frames of a strip
 SHADES = ("#1b4f72", "#7fb3d5", "#c5dcec")  # from best to worst; they differ in grey as well
 TEXT = 46  # characters of a sentence in a line
 
@@ -70,26 +73,22 @@ def _title(figure: Any, one: EncodedVideo, at: float) -> None:
 
 def _strip(axes: Any, one: EncodedVideo) -> None:
     assert one.path is not None
-    count = 12
-    step_s = one.duration_s / count
-    size = []
-
-    def small(height: int, width: int) -> tuple[int, int]:
-        size.append(width / height)
-        return PIXELS, max(1, round(PIXELS * width / height))
-
     try:
-        frames = [rgb for _, rgb, _ in sample_frames(one.path, 1 / step_s, small)][:count]
+        height, width = next(read_frames(one.path)).rgb.shape[:2]
+        # As many as stand beside one another unstretched; a very wide or tall one is cut.
+        place = (0.98 - LABELS) * WIDTH / STRIP  # of the strip, in its heights
+        count = min(max(FEWEST, round(place * height / width)), MOST)
+        step_s = one.duration_s / count
+        small = PIXELS, max(1, round(PIXELS * width / height))
+        seen = sample_frames(one.path, 1 / step_s, lambda *_: small)
+        frames = [rgb for _, rgb, _ in islice(seen, count)]
     except VideoError as error:
         raise UserError("video cannot be used", where=one.path, found=error) from error
-    # The middle of each frame, as wide as its place: nothing is stretched.
-    wide = max(1, round(PIXELS * (0.98 - LABELS) * WIDTH / count / STRIP))
+    wide = max(1, round(PIXELS * place / count))
     for k, rgb in enumerate(frames):
         spare = max(0, rgb.shape[1] - wide) // 2
         part = rgb[:, spare : rgb.shape[1] - spare]
-        shown = min(1.0, part.shape[1] / wide) * step_s
-        at = k * step_s + (step_s - shown) / 2
-        axes.imshow(part, extent=(at, at + shown, 0, 1), aspect="auto")
+        axes.imshow(part, extent=(k * step_s, (k + 1) * step_s, 0, 1), aspect="auto")
     axes.set_xlim(0, one.duration_s)
     axes.set_ylim(0, 1)
     axes.axis("off")
@@ -125,8 +124,6 @@ def _rows(axes: Any, one: EncodedVideo, answers: Sequence[Answer]) -> None:
 
 
 def _folded(sentence: str) -> str:
-    import textwrap
-
     lines = textwrap.wrap(sentence, TEXT)
     return "\n".join(lines[:2]) + ("..." if lines[2:] else "")
 

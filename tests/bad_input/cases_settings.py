@@ -21,7 +21,7 @@ from tests.bad_input.world import (
 
 WITHOUT_SETTINGS = (
     *("reannotations", "features", "diagnostics", "tables", "test-sets", "page"),
-    *("verify", "status"),
+    *("verify", "status", "ground", "export"),
 )
 
 
