@@ -5,13 +5,17 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from mktn.datasets.sentences import tokens, treebank
 from mktn.errors import UserError
 from mktn.features.pairs_file import read_pairs_file
+from mktn.features.store import FeatureStore
 from mktn.features.text_store import TextStore
+from mktn.features.video_files import find_videos
 from mktn.features.word_vectors import looked_for
 from mktn.grounder import bundle, parts
+from mktn.grounder.own_video import clip_features
 from mktn.grounder.parts import BATCH, Parts, Places
 from mktn.grounder.text import sentence_vectors
 from mktn.grounder.words import words_of
@@ -86,6 +90,8 @@ def run(arguments: argparse.Namespace) -> None:
     said.append(f"{described['words']} words")
     said.append(f"backbone {described['backbone']}" if found.backbone else found.without)
     said.append("text as the run's" if pairs and text else "text not compared with the run's")
+    if data is not None and found.backbone is not None:
+        said.append(_seen_again(found, data, dataset))
     size = sum(path.stat().st_size for path in arguments.out.rglob("*") if path.is_file())
     print(f"{arguments.out}: {size / 1e6:.1f} MB, {'; '.join(said)}")
 
@@ -113,6 +119,33 @@ def _compare(found: Parts, queries: list[str], store: TextStore) -> None:
             found=f"other vectors of {'sentences' if same else 'words'}",
             do="name the run's own, or train it again",
         )  # fmt: skip
+
+
+def _seen_again(found: Parts, data: Path, dataset: str) -> str:
+    """Whether a video of the run has the features that the pipeline's store has, in a phrase."""
+    folder = data / "features" / dataset / str(found.config["features"]["backbone"])
+    videos = data / "videos" / dataset
+    if not videos.is_dir() or not any(folder.glob("part-*.zarr")):
+        return "no video compared with the run's"
+    store = FeatureStore(folder)
+    names = store.video_ids
+    files = (files[0] for files in find_videos(videos, names) if len(files) == 1)
+    path = next(files, None)
+    if path is None:
+        return "no video compared with the run's"
+    torch.set_num_threads(1)
+    here, _ = clip_features(found, path, torch.device("cpu"))
+    there = store[path.stem]
+    if here.features.shape != there.features.shape:
+        raise UserError(
+            "the backbone does not make the run's features", where=path,
+            found=here.features.shape, expected=there.features.shape, do="name the run's own",
+        )  # fmt: skip
+    most = float(np.abs(here.features.astype(np.float32) - there.features).max())
+    if most == 0:
+        return f"{path.name} has the run's features to the bit"
+    # As of features that another device, batch or number of threads made.
+    return f"{path.name} has the run's features within {most:.1e}"
 
 
 def _there(path: Path) -> Path | None:

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from mktn.errors import UserError
-from mktn.features.store import FeatureStore
+from mktn.features.store import FeatureStore, ResampledStore
 from mktn.files import write_text
+from mktn.grounder.answers import Answer, EncodedVideo
 from mktn.grounder.clips import cut
 from mktn.grounder.export import add_places, places_of
-from mktn.grounder.grounder import Answer, EncodedVideo, Grounder
+from mktn.grounder.grounder import Grounder
+from mktn.grounder.own_video import Resampled
 from mktn.grounder.timeline import plot
 
 FORMAT = 1  # of --json
@@ -50,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clips", type=Path, metavar="DIR", help="the moments as mp4 files")
     parser.add_argument(
         "--features", type=Path, metavar="DIR",
-        help="features of the videos (parts), made as the run's: their ids are then VIDEO",
+        help="features of the videos, made as the run's (parts or a T store); VIDEO are their ids",
     )  # fmt: skip
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--threads", type=int, default=1, help="of torch")
@@ -102,7 +104,8 @@ def _existing(name: str) -> str:
 
 def _of_features(grounder: Grounder, folder: Path, names: Sequence[str]) -> Iterator[EncodedVideo]:
     """Videos by their ids, or files that are named by them."""
-    store = FeatureStore(folder)
+    parts = any(folder.glob("part-*.zarr")) or (folder / "span_s").is_dir()
+    store = FeatureStore(folder) if parts else ResampledStore(folder)
     theirs, here = grounder.parts.config["features"], json.loads(json.dumps(store.attributes))
     for key in SAME:
         if theirs.get(key) != here.get(key):
@@ -112,8 +115,15 @@ def _of_features(grounder: Grounder, folder: Path, names: Sequence[str]) -> Iter
             )  # fmt: skip
     for name in names:
         path = Path(name)
-        video = store[path.stem if path.is_file() else name]
-        yield grounder.encode_features(video, name, path if path.is_file() else None)
+        file, video_id = (path, path.stem) if path.is_file() else (None, name)
+        if isinstance(store, FeatureStore):
+            yield grounder.encode_features(store[video_id], name, file)
+            continue
+        features, patches = store.read([video_id])
+        frames = Resampled(
+            features[0], None if patches is None else patches[0], store.duration_s[video_id]
+        )
+        yield grounder.encode_frames(frames, name, file)
 
 
 def notes(
@@ -125,7 +135,7 @@ def notes(
             yield f"{video.name}: {video.note}"
     unknown = list(dict.fromkeys(word for answer in answers for word in answer.unknown))
     if unknown:
-        yield f"unknown words, of which the model has learned nothing: {', '.join(unknown)}"
+        yield f"words without a vector of their own, which are read as noise: {', '.join(unknown)}"
     for number, answer in enumerate(answers, start=1):
         if answer.cut:
             yield f"sentence {number}: only its first {max_words} words are read"

@@ -5,7 +5,6 @@ V videos, Q sentences, T frames, C patches, L words, n moments a sentence.
 
 import contextlib
 import dataclasses
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,58 +17,12 @@ from mktn.engine.predict import choose_device
 from mktn.errors import UserError
 from mktn.features.store import VideoFeatures
 from mktn.grounder import bundle, parts
+from mktn.grounder.answers import Answer, EncodedVideo, moments
+from mktn.grounder.batches import pair_batch
 from mktn.grounder.matching import SIMILARITIES, combined
 from mktn.grounder.own_video import Resampled, clip_features, resampled
 from mktn.grounder.parts import Parts, Places
 from mktn.grounder.text import SentenceVectors, sentence_vectors
-from mktn.grouping.batch import PairBatch
-
-
-@dataclasses.dataclass(frozen=True)
-class Moment:
-    """[start_s, end_s] seconds of a video, and the model's score, larger is better."""
-
-    start_s: float
-    end_s: float
-    score: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Answer:
-    """What is said of one sentence.
-
-    video: its name; moments: best first, after NMS; unknown: words without a vector of their own;
-    cut: words at its end that are not read; matching: of several videos, how well each fits the
-    sentence, the larger the better, in no unit.
-    """
-
-    sentence: str
-    video: str
-    duration_s: float
-    moments: tuple[Moment, ...]
-    unknown: tuple[str, ...] = ()
-    cut: int = 0
-    matching: dict[str, float] | None = None
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class EncodedVideo:
-    """A video as it is answered about, to be used again: nothing of it depends on a sentence.
-
-    name: the path as it was given; frames: what training would read of it; note: what of the file
-    was borne; state: what the model made of it.
-    """
-
-    name: str
-    path: Path | None
-    frames: Resampled
-    note: str = ""
-    state: Any = None
-
-    @property
-    def duration_s(self) -> float:
-        """Seconds."""
-        return self.frames.duration_s
 
 
 class Grounder:
@@ -88,7 +41,6 @@ class Grounder:
         self.device = choose_device(device)
         self.threads = threads
         self.network: Any = found.network.to(self.device).eval()
-        self.hidden = found.config.get("loader", {}).get("hidden")
         self._together: tuple[tuple[EncodedVideo, ...], Any] | None = None
 
     @classmethod
@@ -122,7 +74,8 @@ class Grounder:
         path = Path(video)
         with self._computing():
             features, note = clip_features(self.parts, path, self.device)
-            return self._encoded(str(video), path, features, duration_s, note)
+            frames = resampled(features, self.parts.frames, duration_s)
+            return self._seen(EncodedVideo(str(video), path, frames, note))
 
     def encode_features(
         self, video: VideoFeatures, name: str | None = None, path: Path | None = None
@@ -132,17 +85,23 @@ class Grounder:
         path: of the video's file, where there is one, for pictures and clips. Raises UserError on
         features of another width or without the patches that the run has.
         """
-        sizes = self.parts.config["sizes"]
-        here = (video.features.shape[1], 0 if video.patches is None else video.patches.shape[2])
-        there = (sizes["dimension"], sizes["patch_dimension"])
-        if here != there:
+        frames = resampled(video, self.parts.frames)
+        return self.encode_frames(frames, name or video.video_id, path)
+
+    def encode_frames(
+        self, frames: Resampled, name: str, path: Path | None = None
+    ) -> EncodedVideo:
+        """As `encode`, of the T frames of a video, as a T store of the pipeline holds them.
+
+        Raises UserError on another T.
+        """
+        if len(frames.features) != self.parts.frames:
             raise UserError(
-                "features of another kind than the run's", where=name or video.video_id,
-                found=f"{here[0]} wide, patches {here[1]} wide",
-                expected=f"{there[0]} wide, patches {there[1]} wide",
+                "features of another number of frames than the run's", where=name,
+                found=len(frames.features), expected=self.parts.frames,
             )  # fmt: skip
         with self._computing():
-            return self._encoded(name or video.video_id, path, video, None, "")
+            return self._seen(EncodedVideo(name, path, frames))
 
     def ground(
         self,
@@ -186,7 +145,7 @@ class Grounder:
             batch = self._batch(videos, text, chosen, in_order)
             outputs = self.network(batch, state, matching=False)
             spans, scores = moments_of(outputs, batch, n, nms)
-        ranked = [_moments(*one) for one in zip(spans.tolist(), scores.tolist(), strict=True)]
+        ranked = [moments(*one) for one in zip(spans.tolist(), scores.tolist(), strict=True)]
         return [
             Answer(
                 sentence,
@@ -220,17 +179,19 @@ class Grounder:
         finally:
             torch.set_num_threads(before)
 
-    def _encoded(
-        self,
-        name: str,
-        path: Path | None,
-        features: VideoFeatures,
-        duration_s: float | None,
-        note: str,
-    ) -> EncodedVideo:
-        frames = resampled(features, self.parts.frames, duration_s)
-        one = EncodedVideo(name, path, frames, note)
-        return dataclasses.replace(one, state=self.network.encode_video(self._batch([one])))
+    def _seen(self, video: EncodedVideo) -> EncodedVideo:
+        """With what the model makes of it. Raises UserError on features of another width."""
+        sizes = self.parts.config["sizes"]
+        frames = video.frames
+        here = (frames.features.shape[1], 0 if frames.patches is None else frames.patches.shape[2])
+        there = (sizes["dimension"], sizes["patch_dimension"])
+        if here != there:
+            raise UserError(
+                "features of another kind than the run's", where=video.name,
+                found=f"{here[0]} wide, patches {here[1]} wide",
+                expected=f"{there[0]} wide, patches {there[1]} wide",
+            )  # fmt: skip
+        return dataclasses.replace(video, state=self.network.encode_video(self._batch([video])))
 
     def _state(self, videos: Sequence[EncodedVideo]) -> Any:
         """What the model makes of these videos; of several it is kept for the next sentences."""
@@ -265,47 +226,5 @@ class Grounder:
             if key in outputs
         }
 
-    def _batch(
-        self,
-        videos: Sequence[EncodedVideo],
-        text: SentenceVectors | None = None,
-        chosen: np.ndarray | None = None,
-        in_order: bool = False,
-    ) -> PairBatch:
-        """As the loader makes it: sentence q is about video chosen[q]; without text none is."""
-        sizes = self.parts.config["sizes"]
-        held = [one.frames for one in videos]
-        frames = torch.from_numpy(np.stack([one.features for one in held])).float()
-        with_patches = [one.patches for one in held if one.patches is not None]
-        patches = torch.from_numpy(np.stack(with_patches)).float() if with_patches else None
-        if text is None or chosen is None:
-            words = torch.zeros(0, 1, sizes["word_dimension"])
-            mask = torch.zeros(0, 1, dtype=torch.bool)
-            sentences, chosen = torch.zeros(0, sizes["sentence_dimension"]), np.zeros(0, np.int64)
-        else:
-            words, mask = torch.from_numpy(text.words), torch.from_numpy(text.mask)
-            sentences = torch.from_numpy(text.sentences)
-        # The place of a sentence among those of its own video.
-        places = [int((chosen[:q] == v).sum()) if in_order else -1 for q, v in enumerate(chosen)]
-        batch = PairBatch(
-            frames=frames,
-            frame_mask=torch.ones(frames.shape[:2], dtype=torch.bool),
-            patches=patches,
-            words=words,
-            word_mask=mask,
-            sentences=sentences,
-            video_index=torch.from_numpy(chosen),
-            order=torch.tensor(places, dtype=torch.int64),
-            duration_s=torch.tensor([one.duration_s for one in held], dtype=torch.float32),
-            video_ids=[one.name for one in videos],
-        )
-        return (batch.without(self.hidden) if self.hidden else batch).to(self.device)
-
-
-def _moments(spans_s: list[list[float]], scores: list[float]) -> tuple[Moment, ...]:
-    """Without those that are absent."""
-    return tuple(
-        Moment(start_s, end_s, score)
-        for (start_s, end_s), score in zip(spans_s, scores, strict=True)
-        if not math.isnan(start_s)
-    )
+    def _batch(self, *given: Any) -> Any:
+        return pair_batch(self.parts, *given).to(self.device)

@@ -11,7 +11,7 @@ import numpy as np
 from mktn.errors import UserError
 from mktn.features.video import VideoError, read_frames, sample_frames
 from mktn.files import written_beside
-from mktn.grounder.grounder import Answer, EncodedVideo
+from mktn.grounder.answers import Answer, EncodedVideo
 
 WIDTH, STRIP, ROW, AXIS = 11.0, 1.0, 0.55, 0.55  # inches
 LABELS = 0.28  # share of the width

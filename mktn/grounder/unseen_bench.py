@@ -28,7 +28,8 @@ from mktn.engine.metrics import bootstrap_interval, temporal_iou
 from mktn.engine.retrieval import chance_at, found_at, groups_of, positives_of
 from mktn.errors import UserError
 from mktn.features.pairs_file import read_pairs_file
-from mktn.grounder.grounder import Answer, EncodedVideo, Grounder
+from mktn.grounder.answers import Answer, EncodedVideo
+from mktn.grounder.grounder import Grounder
 from mktn.grounder.matching import RULES, USED
 from mktn.grounder.parts import data_folder
 from mktn.seeds import named_rng

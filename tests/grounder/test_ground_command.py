@@ -21,7 +21,7 @@ def test_one_video_gives_a_table_json_and_clips(
     given = [str(videos[0]), "--model", str(bundle_folder), *ASKED, "--top", "2"]
     assert main(["ground", *given, "--json", str(out), "--clips", str(tmp_path / "clips")]) == 0
     said = capsys.readouterr()
-    assert "unknown words, of which the model has learned nothing: " in said.err
+    assert "words without a vector of their own, which are read as noise: " in said.err
     assert "zebra" in said.err
     assert said.err.count("\n") == 1
     found = json.loads(out.read_text())
@@ -71,9 +71,10 @@ def test_features_of_a_store_are_answered_as_the_video(
     asked = ["--model", str(run_folder), *ASKED[:2]]
     assert main(["ground", str(videos[0]), *asked]) == 0
     seen = capsys.readouterr().out
-    store = pipeline / "data/synthetic/features/charades/c3d"
-    assert main(["ground", videos[0].stem, *asked, "--features", str(store)]) == 0
-    assert capsys.readouterr().out == seen
+    for name in ("c3d", "c3d/part-0.zarr", "c3d-T12.zarr"):
+        store = pipeline / "data/synthetic/features/charades" / name
+        assert main(["ground", videos[0].stem, *asked, "--features", str(store)]) == 0
+        assert capsys.readouterr().out == seen
 
 
 def test_a_run_of_features_without_a_backbone_says_what_is_needed(
@@ -96,6 +97,15 @@ def test_a_run_of_features_without_a_backbone_says_what_is_needed(
     assert main(["export", str(run), "--data", str(data), "--out", str(tmp_path / "out")]) == 0
     assert "no backbone of it can see a video" in capsys.readouterr().out
     store = data / "features/charades/c3d"
+    as_imported = tmp_path / "part-0.zarr"
+    shutil.copytree(store / "part-0.zarr", as_imported)
+    group = json.loads((as_imported / "zarr.json").read_text())
+    group["attributes"]["origin"] = "imported"
+    (as_imported / "zarr.json").write_text(json.dumps(group))
+    (as_imported / "checksums.json").unlink()
+    asked = [videos[0].stem, "--model", str(tmp_path / "out"), *ASKED[:2]]
+    assert main(["ground", *asked, "--features", str(as_imported)]) == 0
+    assert "1. the red ball spins" in capsys.readouterr().out
     moved = ["--model", str(tmp_path / "out"), *ASKED[:2], "--features", str(store)]
     assert main(["ground", videos[0].stem, *moved]) == 2
     assert "origin: features of another kind than the run's" in capsys.readouterr().err
@@ -158,7 +168,7 @@ def test_what_is_no_question_is_one_line(
     assert main(["ground", str(videos[0]), "--model", str(bundle_folder), *options]) == 2
     error = capsys.readouterr().err
     assert says in error
-    assert [line for line in error.splitlines() if "unknown words" not in line] == [
+    assert [line for line in error.splitlines() if "without a vector" not in line] == [
         error.splitlines()[-1]
     ]
     assert not list(tmp_path.iterdir())
