@@ -143,7 +143,7 @@ def _rows(
             error_s = np.abs(spans_s - asked.span_s).mean(1)
             yield _seconds("mean error of start and end, s", error_s, asked, settings, np.mean)
             yield _seconds("median error of start and end, s", error_s, asked, settings, np.median)
-    yield from _prior(settings, videos, asked)
+    yield from _prior(settings, grounder.parts.config["dataset"], videos, asked)
     yield from _matched(grounder, settings, videos, asked)
 
 
@@ -163,11 +163,10 @@ def _answered(grounder: Grounder, videos: list[EncodedVideo], asked: Asked, orde
 
 
 def _prior(
-    settings: UnseenSettings, videos: Sequence[EncodedVideo], asked: Asked
+    settings: UnseenSettings, dataset: str, videos: Sequence[EncodedVideo], asked: Asked
 ) -> Iterator[dict[str, Any]]:
     """The moment that covers most of the training split, where its pairs stand by the run."""
     data = data_folder(Path(settings.run))
-    dataset = Path(settings.run).resolve().parents[2].name
     pairs = None if data is None else data / "pairs" / dataset / "pairs.parquet"
     if pairs is None or not pairs.is_file():
         return
