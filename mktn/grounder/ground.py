@@ -17,7 +17,8 @@ from mktn.grounder.clips import cut
 from mktn.grounder.export import add_places, places_of
 from mktn.grounder.grounder import Grounder
 from mktn.grounder.own_video import Resampled
-from mktn.grounder.timeline import plot
+from mktn.grounder.parts import Parts, other_code
+from mktn.grounder.timeline import plot, refuse_picture
 
 FORMAT = 1  # of --json
 # What features of new videos must have in common with the run's.
@@ -68,6 +69,8 @@ def run(arguments: argparse.Namespace) -> None:
             )
     if not arguments.query:
         raise UserError("no sentence is given", expected="one or more", do='give -q "..."')
+    if arguments.plot:
+        refuse_picture(arguments.plot)
     grounder = Grounder.load(
         arguments.model, device=arguments.device, threads=arguments.threads,
         places=places_of(arguments), batch=arguments.batch,
@@ -80,7 +83,7 @@ def run(arguments: argparse.Namespace) -> None:
     answers = grounder.ground(
         videos, arguments.query, n=arguments.top, nms=arguments.nms, in_order=arguments.in_order
     )
-    for line in notes(videos, answers, grounder.parts.max_words):
+    for line in notes(grounder.parts, videos, answers):
         print(f"mktn ground: {line}", file=sys.stderr)
     if arguments.json == "-":
         print(as_json(grounder, videos, answers), end="")
@@ -127,9 +130,10 @@ def _of_features(grounder: Grounder, folder: Path, names: Sequence[str]) -> Iter
 
 
 def notes(
-    videos: Sequence[EncodedVideo], answers: Sequence[Answer], max_words: int
+    parts: Parts, videos: Sequence[EncodedVideo], answers: Sequence[Answer]
 ) -> Iterator[str]:
     """Lines on what was borne of the videos and not understood of the sentences."""
+    yield from other_code(parts.config)
     for video in videos:
         if video.note:
             yield f"{video.name}: {video.note}"
@@ -138,7 +142,7 @@ def notes(
         yield f"words without a vector of their own, which are read as noise: {', '.join(unknown)}"
     for number, answer in enumerate(answers, start=1):
         if answer.cut:
-            yield f"sentence {number}: only its first {max_words} words are read"
+            yield f"sentence {number}: only its first {parts.max_words} words are read"
 
 
 def table(answers: Sequence[Answer], several: bool) -> str:

@@ -6,21 +6,26 @@ backbone are files of the pipeline; its config.json says of each what it must be
 
 import dataclasses
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+import mktn
 from mktn.engine import checkpoint
 from mktn.errors import UserError
 from mktn.features import backbones
 from mktn.features.backbones import BackboneDescription
+from mktn.features.extract import FEATURE_CODE
 from mktn.features.origin import fields_of, patch_grid_of
 from mktn.features.skipthought import SkipThought
 from mktn.features.skipthought_published import published_sha256
+from mktn.features.text import TEXT_CODE
 from mktn.features.video_backbone import VideoBackbone
 from mktn.features.zarr_group import ZarrGroup
 from mktn.grounder.words import Words
+from mktn.provenance import code_sha256
 
 BATCH = 16  # clips; in the last bits features depend on it, so it is that of config.yaml
 
@@ -72,6 +77,21 @@ class Parts:
     def max_words(self) -> int:
         """Words of a query that are read; the rest of a longer one was left out in training."""
         return int(self.config["text"]["settings"]["max_words"])
+
+
+def other_code(config: Mapping[str, Any]) -> Iterator[str]:
+    """Lines where the run's features or text were made by other code than this: another version's
+    numbers may differ."""
+    for name, files in (("features", FEATURE_CODE), ("text", TEXT_CODE)):
+        made = config[name].get("code_sha256")
+        # Imported and simulated features are made by code that nothing here runs.
+        runs = name == "text" or config[name].get("origin") == "extracted"
+        if runs and made not in (None, code_sha256(*files)):
+            version = config[name].get("code_version")
+            yield (
+                f"the run's {name} were made by other code (mktn {version}) than this"
+                f" ({mktn.__version__}): new numbers may differ from those it was trained on"
+            )
 
 
 def data_folder(run: Path) -> Path | None:

@@ -1,5 +1,6 @@
 """A picture of the answers: frames of each video above its seconds, and a row a sentence."""
 
+import importlib.util
 import textwrap
 from collections.abc import Sequence
 from itertools import islice
@@ -16,22 +17,31 @@ from mktn.grounder.answers import Answer, EncodedVideo
 WIDTH, STRIP, ROW, AXIS = 11.0, 1.0, 0.55, 0.55  # inches
 LABELS = 0.28  # share of the width
 PIXELS = 120  # height of a frame of the strip
+KINDS = (".png", ".svg", ".pdf")
 FEWEST, MOST = 3, 16  # frames of a strip
 SHADES = ("#1b4f72", "#7fb3d5", "#c5dcec")  # from best to worst; they differ in grey as well
 TEXT = 46  # characters of a sentence in a line
 
 
+def refuse_picture(out: Path) -> None:
+    """Raise UserError where matplotlib is not installed, or the suffix is of no picture."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UserError("matplotlib is not installed", where=out, do="pip install matplotlib")
+    if out.suffix.lower() not in KINDS:
+        raise UserError(
+            "no picture has this suffix", where=out, found=out.suffix or "none",
+            expected=", ".join(KINDS),
+        )  # fmt: skip
+
+
 def plot(videos: Sequence[EncodedVideo], answers: Sequence[Answer], out: Path) -> None:
     """Write the picture to `out`, .png, .svg or .pdf by its name.
 
-    Raises UserError where matplotlib is not installed, or does not know the suffix.
+    Raises UserError as `refuse_picture`, and where a video cannot be read.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UserError(
-            "matplotlib is not installed", where="--plot", do="pip install matplotlib"
-        ) from error
+    refuse_picture(out)
+    from matplotlib.figure import Figure
+
     shown = [one for one in videos if any(answer.video == one.name for answer in answers)]
     rows = {one.name: [a for a in answers if a.video == one.name] for one in shown}
     strips = [0.0 if one.path is None else STRIP for one in shown]
@@ -48,11 +58,6 @@ def plot(videos: Sequence[EncodedVideo], answers: Sequence[Answer], out: Path) -
         top -= lines
         _rows(_axes(figure, top + AXIS, lines - AXIS, height), one, rows[one.name])
         top -= 0.05
-    kinds = figure.canvas.get_supported_filetypes()
-    if out.suffix[1:].lower() not in kinds:
-        raise UserError(
-            "no picture has this suffix", where=out, found=out.suffix or "none", expected=".png"
-        )
     with written_beside(out) as beside:
         figure.savefig(beside, format=out.suffix[1:].lower(), dpi=150)
 

@@ -1,5 +1,7 @@
 """A bundle answers as the run does, without the pipeline's folders; damage is one line."""
 
+import dataclasses
+import hashlib
 import json
 import pickletools
 import shutil
@@ -14,7 +16,9 @@ from mktn.errors import UserError
 from mktn.features.skipthought import SkipThought
 from mktn.features.store_checksums import write_checksums
 from mktn.grounder import bundle
+from mktn.grounder.export import words_to_keep
 from mktn.grounder.grounder import Grounder
+from mktn.grounder.words import Words
 from tests.features.published_skipthought import published_model
 
 ASKED = ["the red ball spins", "a zebra flashes"]
@@ -142,6 +146,41 @@ def test_another_backbone_than_the_run_s_is_refused(
     (tmp_path / "c3d.json").write_text(json.dumps(kept))
     with pytest.raises(UserError, match=r"weights of another backbone.*name the run's own"):
         Grounder.load(run_folder, places=Places(weights=tmp_path / "c3d.safetensors"))
+
+
+def test_of_a_published_file_the_first_words_and_those_of_the_queries_are_kept(
+    grounder: Grounder, tmp_path: Path
+) -> None:
+    file = tmp_path / "glove.txt"
+    words = ["the", "a", "of", "is", "n't", "spins", "zebra", "up"]
+    file.write_text("".join(f"{word} {k} 1 2\n" for k, word in enumerate(words)))
+    config = grounder.parts.config
+    text = {**config["text"], "word_vectors_sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    parts = dataclasses.replace(
+        grounder.parts,
+        words=Words(file, 1.0, text["word_vectors_sha256"]),
+        config={**config, "text": text},
+    )
+    kept = words_to_keep(parts, ["it isn't close-up", "Spins!"], 2)
+    assert list(kept) == ["the", "a", "is", "n't", "spins", "up"]
+    np.testing.assert_array_equal(kept["spins"], [5, 1, 2])
+    other = dataclasses.replace(parts, words=Words(file, 1.0, "0" * 64))
+    with pytest.raises(UserError, match="other word vectors than the run's"):
+        words_to_keep(other, ["spins"], 2)
+
+
+def test_what_other_code_made_is_told(
+    copy: Path, videos: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    del config["checksum"]
+    config["features"]["code_sha256"] = "0" * 16
+    write_sealed_json(config, copy / "config.json")
+    write_checksums(copy)
+    assert main(["ground", str(videos[0]), "--model", str(copy), "-q", "the ball"]) == 0
+    error = capsys.readouterr().err
+    assert error.count("the run's features were made by other code (mktn ") == 1
+    assert "text were made" not in error
 
 
 def test_of_published_encoders_the_rows_of_kept_words_are_taken(tmp_path: Path) -> None:

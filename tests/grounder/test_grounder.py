@@ -153,6 +153,16 @@ def test_of_several_videos_each_sentence_gets_the_one_that_fits_best(
                 assert a.moments[0].start_s == pytest.approx(b.moments[0].start_s, abs=1e-3)
 
 
+def test_a_model_that_matches_nothing_is_asked_about_one_video(
+    grounder: Grounder, videos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mktn.grounder.grounder.SIMILARITIES", {})
+    seen = [grounder.encode(path) for path in videos[:2]]
+    with pytest.raises(UserError, match=r"matches no videos with sentences.*one video at a time"):
+        grounder.ground(seen, "the ball spins")
+    assert grounder.ground(seen[0], "the ball spins")[0].moments
+
+
 def test_a_longer_duration_that_was_annotated_stretches_the_frames(
     grounder: Grounder, videos: list[Path]
 ) -> None:
