@@ -26,7 +26,7 @@ class Answer:
 
     video: its name; moments: best first, after NMS; unknown: words without a vector of their own;
     cut: words at its end that are not read; matching: of several videos, how well each fits the
-    sentence, the larger the better, in no unit.
+    sentence, in deviations from how ordinary sentences fit it, summed over S, S_op and S_es.
     """
 
     sentence: str

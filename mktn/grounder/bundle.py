@@ -31,6 +31,7 @@ FORMAT = 1
 NAME = "bundle.json"
 RUN = ("model.safetensors", "config.json")
 WORDS, SENTENCES, BACKBONE = "words.npz", "skipthought", "backbone.safetensors"
+KEYS = ("backbone", "batch", "without", "ordinary")
 NAMED = ("source", "dataset", "partition", "model", "variant", "seed")
 
 
@@ -60,6 +61,7 @@ def write(
         "backbone": parts.config["features"]["backbone"] if parts.backbone else None,
         "batch": parts.backbone.batch if parts.backbone else None,
         "without": parts.without,
+        "ordinary": list(parts.ordinary),
     }
     with written_beside(out) as beside:
         beside.mkdir()
@@ -108,6 +110,9 @@ def read(folder: Path) -> Parts:
             "bundle of another format", where=folder / NAME, found=f"format {found!r}",
             expected=f"format {FORMAT}", do="export it again with `mktn export` of this version",
         )  # fmt: skip
+    lost = [key for key in KEYS if key not in described]
+    if lost:
+        raise UserError("missing key", where=folder / NAME, expected=lost[0], do="export it again")
     checksums = StoreChecksums(folder)
     _require(folder, checksums, (NAME, *RUN, WORDS))
     checksums.check_all()
@@ -119,7 +124,8 @@ def read(folder: Path) -> Parts:
         backbone = Backbone(net, description, int(described["batch"]))
     words = Words(folder / WORDS, float(config["text"]["median_norm"]))
     sentences = SkipThought.load(folder / SENTENCES)
-    return Parts(network.eval(), config, words, sentences, backbone, str(described["without"]))
+    without, ordinary = str(described["without"]), tuple(described["ordinary"])
+    return Parts(network.eval(), config, words, sentences, backbone, without, ordinary)
 
 
 def _require(folder: Path, checksums: StoreChecksums, names: Sequence[str]) -> None:

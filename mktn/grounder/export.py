@@ -33,6 +33,7 @@ def add_places(parser: argparse.ArgumentParser) -> None:
     of_run.add_argument("--word-vectors", type=Path, help="the file that the run was made with")
     of_run.add_argument("--text-models", type=Path, help="folder of glove.npz and skipthought/")
     of_run.add_argument("--skipthought", type=Path, help="folder of the published encoders")
+    of_run.add_argument("--pairs", type=Path, help="pairs.parquet of the run")
     of_run.add_argument(
         "--batch", type=int, default=BATCH, help="extract.batch of the run's features, in clips"
     )
@@ -48,6 +49,7 @@ def places_of(arguments: argparse.Namespace) -> Places:
         arguments.word_vectors,
         arguments.text_models,
         arguments.skipthought,
+        arguments.pairs,
     )
 
 
@@ -59,7 +61,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--words", type=int, default=WORDS,
         help="of a published file of word vectors, the first N besides those of the run's queries",
     )  # fmt: skip
-    parser.add_argument("--pairs", type=Path, help="pairs.parquet of the run: its words are kept")
     parser.add_argument("--text", type=Path, help="text store of these pairs, to compare with")
     add_places(parser)
 

@@ -41,7 +41,10 @@ class Grounder:
         self.device = choose_device(device)
         self.threads = threads
         self.network: Any = found.network.to(self.device).eval()
+        # Of the videos that were asked about last.
         self._together: tuple[tuple[EncodedVideo, ...], Any] | None = None
+        self._usual: tuple[tuple[EncodedVideo, ...], dict[str, np.ndarray]] | None = None
+        self._ordinary: SentenceVectors | None = None
 
     @classmethod
     def load(
@@ -140,7 +143,7 @@ class Grounder:
             raise UserError("video given twice", where=twice)
         with self._computing():
             state = self._state(videos)
-            matching = self._matching(videos, text, state) if len(videos) > 1 else None
+            matching = self._matching(videos, text) if len(videos) > 1 else None
             chosen = np.zeros(len(asked), np.int64) if matching is None else matching.argmax(0)
             batch = self._batch(videos, text, chosen, in_order)
             outputs = self.network(batch, state, matching=False)
@@ -167,7 +170,25 @@ class Grounder:
         """S, S_op and S_es (V,Q) of the paper, by these names, as far as the model has them."""
         text = sentence_vectors(self.parts, sentences)
         with self._computing():
-            return self._matched(videos, text, self._state(videos))
+            return self._matched(videos, text)
+
+    def ordinary(self, videos: Sequence[EncodedVideo]) -> dict[str, np.ndarray]:
+        """`similarities` (V,B) with ordinary sentences, some of those of the run's training.
+
+        Raises UserError where the run's are not known.
+        """
+        if not self.parts.ordinary:
+            raise UserError(
+                "no sentence of the run's training is known, which new ones are measured against",
+                where="several videos",
+                do="name the run's pairs: --pairs FILE, of a bundle when it is exported",
+            )
+        if self._usual is None or self._usual[0] != tuple(videos):
+            if self._ordinary is None:
+                self._ordinary = sentence_vectors(self.parts, self.parts.ordinary)
+            with self._computing():
+                self._usual = tuple(videos), self._matched(videos, self._ordinary)
+        return self._usual[1]
 
     @contextlib.contextmanager
     def _computing(self) -> Iterator[None]:
@@ -201,25 +222,24 @@ class Grounder:
             self._together = tuple(videos), self.network.encode_video(self._batch(videos))
         return self._together[1]
 
-    def _matching(
-        self, videos: Sequence[EncodedVideo], text: SentenceVectors, state: Any
-    ) -> np.ndarray:
-        found = self._matched(videos, text, state)
+    def _matching(self, videos: Sequence[EncodedVideo], text: SentenceVectors) -> np.ndarray:
+        found = self._matched(videos, text)
         if not found:
             raise UserError(
                 "this model matches no videos with sentences", where="several videos",
                 found=f"{self.parts.config['model']} {self.parts.config['variant']}",
                 do="give one video at a time, or a run of mktn",
             )  # fmt: skip
-        return combined(found)
+        return combined(found, self.ordinary(videos))
 
     def _matched(
-        self, videos: Sequence[EncodedVideo], text: SentenceVectors, state: Any
+        self, videos: Sequence[EncodedVideo], text: SentenceVectors
     ) -> dict[str, np.ndarray]:
         # Matching compares raw sentences with each video: which one they are paired with, and in
         # what order they stand, is not read.
         nowhere = np.zeros(len(text.sentences), np.int64)
-        outputs = self.network(self._batch(videos, text, nowhere), state, matching=True)
+        batch = self._batch(videos, text, nowhere)
+        outputs = self.network(batch, self._state(videos), matching=True)
         return {
             name: outputs[key].float().cpu().numpy()
             for name, key in SIMILARITIES.items()

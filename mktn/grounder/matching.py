@@ -3,7 +3,7 @@
 The paper matches by each of them and does not say how they are joined. `RULES` are what was
 compared, by `mktn bench ground`; `combined` is the one in use (docs/ground.md has the numbers).
 
-V videos, Q sentences.
+V videos, Q sentences, B ordinary sentences: some of those that the run was trained on.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,41 +12,51 @@ import numpy as np
 import numpy.typing as npt
 
 SIMILARITIES = {"S": "s_avm", "S_op": "s_op", "S_es": "s_es"}
-TIE = 1e-6
-USED = "standardised by sentence"
+USED = "against ordinary sentences"
 
 Scores = npt.NDArray[np.float64]
+Found = Mapping[str, Scores]
 
 
-def _standardised(value: Scores, axis: int | None = None) -> Scores:
-    """Mean 0 and deviation 1 over all, or along an axis; what is the same for all is 0."""
-    spread = value.std(axis=axis, keepdims=True)
-    centred = value - value.mean(axis=axis, keepdims=True)
+def _standardised(value: Scores, like: Scores, axis: int | None) -> Scores:
+    """In deviations from the mean of `like`, along an axis; where that is constant 0."""
+    spread = like.std(axis=axis, keepdims=True)
+    centred = value - like.mean(axis=axis, keepdims=True)
     return np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 1e-9)
 
 
-def _sum(found: Mapping[str, Scores], change: Callable[[Scores], Scores] = lambda v: v) -> Scores:
-    return np.sum([change(value) for value in found.values()], axis=0)
+def _rule(axis: int | None) -> Callable[[Found, Found], Scores]:
+    return lambda found, _: np.sum([_standardised(v, v, axis) for v in found.values()], axis=0)
 
 
-# name -> (V,Q) of the similarities (V,Q) that a model has, by their names in the paper
-RULES: dict[str, Callable[[Mapping[str, Scores]], Scores]] = {
-    "cosines": _sum,
-    "standardised": lambda found: _sum(found, _standardised),
-    "standardised by sentence": lambda found: _sum(found, lambda v: _standardised(v, 0)),
-    "standardised by video": lambda found: _sum(found, lambda v: _standardised(v, 1)),
+def _against(found: Found, ordinary: Found) -> Scores:
+    """By how many deviations a sentence fits a video better than ordinary sentences fit it."""
+    parts = [_standardised(value, ordinary[name], 1) for name, value in found.items()]
+    return np.sum(parts, axis=0)
+
+
+# name -> (V,Q) of the similarities (V,Q) and of those of ordinary sentences (V,B)
+RULES: dict[str, Callable[[Found, Found], Scores]] = {
+    "cosines": lambda found, _: np.sum(list(found.values()), axis=0),
+    "standardised": _rule(None),
+    "standardised by sentence": _rule(0),
+    "standardised by video": _rule(1),
+    USED: _against,
 }
 
 
-def combined(found: Mapping[str, npt.ArrayLike]) -> Scores:
+def combined(found: Mapping[str, npt.ArrayLike], ordinary: Mapping[str, npt.ArrayLike]) -> Scores:
     """(V,Q), the larger the better, of the similarities (V,Q) that a model has.
 
-    For each sentence each is standardised over the videos given, so that none outweighs the
-    others by its scale, and the sum is taken: what else is asked changes nothing. Raises
+    Each is counted in deviations from what ordinary sentences (V,B) have with the same video, so
+    that none outweighs the others by its scale, and no video all others by being like everything;
+    then the sum is taken. What else is asked, and of which other videos, changes nothing. Raises
     ValueError where there is none.
     """
     if not found:
         raise ValueError("no similarity")
-    values = {name: np.asarray(value, np.float64) for name, value in found.items()}
-    # Of two videos each similarity has one vote; where there are two, they may cancel.
-    return RULES[USED](values) + TIE * _sum(values)
+    values, usual = (
+        {name: np.asarray(value, np.float64) for name, value in given.items()}
+        for given in (found, ordinary)
+    )
+    return RULES[USED](values, usual)

@@ -19,6 +19,7 @@ from mktn.features import backbones
 from mktn.features.backbones import BackboneDescription
 from mktn.features.extract import FEATURE_CODE
 from mktn.features.origin import fields_of, patch_grid_of
+from mktn.features.pairs_file import read_pairs_file
 from mktn.features.skipthought import SkipThought
 from mktn.features.skipthought_published import published_sha256
 from mktn.features.text import TEXT_CODE
@@ -26,7 +27,9 @@ from mktn.features.video_backbone import VideoBackbone
 from mktn.features.zarr_group import ZarrGroup
 from mktn.grounder.words import Words
 from mktn.provenance import code_sha256
+from mktn.seeds import named_rng
 
+ORDINARY = 256
 BATCH = 16  # clips; in the last bits features depend on it, so it is that of config.yaml
 
 
@@ -35,7 +38,8 @@ class Places:
     """Where a run's parts are, as far as they are not where the pipeline puts them.
 
     data: the folder `data/{source}`; weights: of the video backbone; word_vectors: the file;
-    text_models: the folder of what was trained on captions; skipthought: the published encoders'.
+    text_models: the folder of what was trained on captions; skipthought: the published encoders';
+    pairs: pairs.parquet of the run.
     """
 
     data: Path | None = None
@@ -43,6 +47,7 @@ class Places:
     word_vectors: Path | None = None
     text_models: Path | None = None
     skipthought: Path | None = None
+    pairs: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +63,8 @@ class Backbone:
 class Parts:
     """A trained network with its encoders. config: the run's config.json, as it is read.
 
-    backbone is None where `without` says why no new video can be seen.
+    backbone is None where `without` says why no new video can be seen. ordinary: some sentences
+    of the run's training, against which others are matched with videos; none where not known.
     """
 
     network: nn.Module
@@ -67,6 +73,7 @@ class Parts:
     sentences: SkipThought
     backbone: Backbone | None
     without: str = ""
+    ordinary: tuple[str, ...] = ()
 
     @property
     def frames(self) -> int:
@@ -129,7 +136,21 @@ def of_run(run: Path, places: Places | None = None, batch: int = BATCH) -> Parts
             found=f"{sentences.dimension} wide", expected=config["sizes"]["sentence_dimension"],
         )  # fmt: skip
     backbone, without = _backbone(config["features"], places.weights, data, run, batch)
-    return Parts(network.eval(), config, words, sentences, backbone, without)
+    pairs = places.pairs
+    if pairs is None and data is not None:
+        pairs = data / "pairs" / config["dataset"] / "pairs.parquet"
+        pairs = pairs if pairs.is_file() else None
+    ordinary = () if pairs is None else ordinary_sentences(pairs)
+    return Parts(network.eval(), config, words, sentences, backbone, without, ordinary)
+
+
+def ordinary_sentences(pairs: Path) -> tuple[str, ...]:
+    """Some sentences of the training split, in the order of the alphabet, each once."""
+    table = read_pairs_file(pairs, ["split", "sentence"]).filter(split="train")
+    told = table["sentence"].unique().sort()
+    told = told.filter(told.str.contains(r"\w"))
+    drawn = named_rng(0, "ordinary sentences").permutation(len(told))[:ORDINARY]
+    return tuple(told[sorted(drawn.tolist())].to_list())
 
 
 def _words(

@@ -206,7 +206,8 @@ def _matched(
             block = positive[np.ix_(rows, queries)]
             found = grounder.similarities(among, sentences)
             by = {name: np.asarray(value, np.float64) for name, value in found.items()}
-            by |= {name: rule(by) for name, rule in RULES.items()}
+            usual = {n: np.asarray(v, np.float64) for n, v in grounder.ordinary(among).items()}
+            by |= {name: rule(by, usual) for name, rule in RULES.items()}
             for name, scores in by.items():
                 column = hits.setdefault(name, np.zeros(len(texts)))
                 column[queries] = found_at(scores, block, (1,))[:, 0]

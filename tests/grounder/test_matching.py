@@ -3,44 +3,55 @@
 import numpy as np
 import pytest
 
-from mktn.grounder.matching import RULES, USED, combined
+from mktn.grounder.matching import RULES, combined
+
+NAMES = ("S", "S_op", "S_es")
 
 
-def test_no_similarity_outweighs_the_others_by_its_scale() -> None:
+@pytest.fixture
+def given() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     rng = np.random.default_rng(0)
-    given = {name: rng.standard_normal((5, 7)) for name in ("S", "S_op", "S_es")}
-    best = combined(given).argmax(0)
-    scaled = {
-        name: value * k + k for (name, value), k in zip(given.items(), (1, 9, 0.01), strict=True)
-    }
-    np.testing.assert_array_equal(combined(scaled).argmax(0), best)
+    return (
+        {name: rng.standard_normal((5, 7)) for name in NAMES},
+        {name: rng.standard_normal((5, 40)) for name in NAMES},
+    )
 
 
-def test_what_else_is_asked_changes_nothing() -> None:
-    rng = np.random.default_rng(1)
-    given = {name: rng.standard_normal((4, 6)) for name in ("S", "S_op")}
-    whole = combined(given)
-    for q in range(6):
-        alone = combined({name: value[:, q : q + 1] for name, value in given.items()})
-        np.testing.assert_allclose(alone[:, 0], whole[:, q])
+def test_no_similarity_outweighs_the_others_by_its_scale(given) -> None:
+    found, ordinary = given
+    scale = dict(zip(NAMES, (1.0, 9.0, 0.01), strict=True))
+    scaled = [{n: v * scale[n] + scale[n] for n, v in one.items()} for one in given]
+    np.testing.assert_allclose(combined(*scaled), combined(found, ordinary), atol=1e-9)
 
 
-def test_two_that_disagree_about_two_videos_do_not_leave_it_to_chance() -> None:
-    found = combined({"S": [[0.9], [0.1]], "S_op": [[0.2], [0.3]]})
-    assert found[0, 0] > found[1, 0]
+def test_what_else_is_asked_and_of_which_videos_changes_nothing(given) -> None:
+    found, ordinary = given
+    whole = combined(found, ordinary)
+    rows, columns = [1, 3], [2]
+    part = combined(
+        {name: value[np.ix_(rows, columns)] for name, value in found.items()},
+        {name: value[rows] for name, value in ordinary.items()},
+    )
+    np.testing.assert_allclose(part, whole[np.ix_(rows, columns)])
+
+
+def test_a_video_that_is_like_everything_is_not_every_sentence_s(given) -> None:
+    found, ordinary = given
+    raised = [{n: v + np.array([9, 0, 0, 0, 0])[:, None] for n, v in one.items()} for one in given]
+    assert set(RULES["cosines"](*raised).argmax(0)) == {0}
+    np.testing.assert_array_equal(combined(*raised).argmax(0), combined(found, ordinary).argmax(0))
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_similarity_that_is_the_same_for_all_adds_nothing(rule: str) -> None:
-    plain = RULES[rule]({"S": np.array([[0.1, 0.5], [0.4, 0.2]])})
-    with_flat = RULES[rule](
-        {"S": np.array([[0.1, 0.5], [0.4, 0.2]]), "S_es": np.full((2, 2), 0.3)}
+def test_a_similarity_that_is_the_same_for_all_adds_nothing(rule: str, given) -> None:
+    found, ordinary = ({"S": one["S"]} for one in given)
+    flat = [{**one, "S_es": np.full_like(one["S"], 0.3)} for one in (found, ordinary)]
+    assert np.isfinite(RULES[rule](*flat)).all()
+    np.testing.assert_array_equal(
+        RULES[rule](*flat).argmax(0), RULES[rule](found, ordinary).argmax(0)
     )
-    np.testing.assert_array_equal(plain.argmax(0), with_flat.argmax(0))
-    assert np.isfinite(with_flat).all()
 
 
-def test_the_rule_in_use_is_one_that_is_measured() -> None:
-    assert USED in RULES
+def test_a_model_without_a_similarity_matches_nothing() -> None:
     with pytest.raises(ValueError, match="no similarity"):
-        combined({})
+        combined({}, {})

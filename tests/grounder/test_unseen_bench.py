@@ -29,7 +29,7 @@ def test_both_worlds_are_asked_in_videos_of_no_split(
         "R@1, IoU=0.5, order unknown", "R@1, IoU=0.5, order shuffled", "R@1, IoU=0.5, train-prior",
         "mean error of start and end, s", "median error of start and end, s",
         "right video among 2, S", "right video among 4, S_es",
-        "right video among 4, standardised by sentence (in use)",
+        "right video among 4, against ordinary sentences (in use)",
         "right video among 2 and IoU>0.5",
     ):  # fmt: skip
         assert name in what
