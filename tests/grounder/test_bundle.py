@@ -34,6 +34,7 @@ def test_it_answers_as_the_run(
 ) -> None:
     exported = Grounder.load(bundle_folder, device="cpu")
     assert exported.ground(videos[0], ASKED) == grounder.ground(videos[0], ASKED)
+    assert exported.ground(videos[:3], ASKED) == grounder.ground(videos[:3], ASKED)
     here, there = exported.encode(videos[1]), grounder.encode(videos[1])
     np.testing.assert_array_equal(here.frames.features, there.frames.features)
 
@@ -146,6 +147,29 @@ def test_another_backbone_than_the_run_s_is_refused(
     (tmp_path / "c3d.json").write_text(json.dumps(kept))
     with pytest.raises(UserError, match=r"weights of another backbone.*name the run's own"):
         Grounder.load(run_folder, places=Places(weights=tmp_path / "c3d.safetensors"))
+
+
+def test_without_the_run_s_sentences_one_video_is_answered_and_several_are_not(
+    pipeline: Path, run_folder: Path, tmp_path: Path, videos: list[Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    run = Path(shutil.copytree(run_folder, tmp_path / "run"))
+    data = pipeline / "data" / "synthetic"
+    places = ["--weights", str(data / "backbones/c3d.safetensors")]
+    places += ["--text-models", str(data / "text_models/charades")]
+    assert main(["export", str(run), *places, "--out", str(tmp_path / "out")]) == 0
+    assert "text not compared with the run's" in capsys.readouterr().out
+    asked = ["-q", "the ball", "--model"]
+    assert main(["ground", str(videos[0]), *asked, str(tmp_path / "out")]) == 0
+    capsys.readouterr()
+    for given in ([str(tmp_path / "out")], [str(run), *places]):
+        assert main(["ground", str(videos[0]), str(videos[1]), *asked, *given]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert "no sentence of the run's training is known" in error
+    pairs = str(data / "pairs/charades/pairs.parquet")
+    given = [str(run), *places, "--pairs", pairs]
+    assert main(["ground", str(videos[0]), str(videos[1]), *asked, *given]) == 0
 
 
 def test_of_a_published_file_the_first_words_and_those_of_the_queries_are_kept(
