@@ -48,6 +48,7 @@ IMPORT = {"dimension": 4, "fit": "duration", "backbone": "i3d"}
 DATA = "--pairs pairs.parquet --groups groups.parquet --features t.zarr --text text.zarr"
 ANNOTATED = f"--dataset {DATASET} --annotations annotations"
 HUMAN = " ".join(f"--human{end} out/human{end}.json" for end in ("", "-with-original"))
+PARTS = "--weights c3d.safetensors --word-vectors glove.txt --text-models models"
 TACOS = "--dataset tacos --annotations . --pairs tacos/pairs.parquet"
 
 # What works as it stands, so that a case fails for what it spoils and for nothing else.
@@ -123,6 +124,8 @@ COMMANDS: dict[str, tuple[str, Any]] = {
         None,
     ),
     "test-sets": ("--metrics run/metrics.json --csv out/t.csv --markdown out/t.md", None),
+    "ground": (f"one.mp4 --model run {PARTS} -q red --json out/answers.json", None),
+    "export": (f"run {PARTS} --out out/bundle", None),
     "verify": ("spans.parquet t.zarr run", None),
     "status": ("run", None),
     "plan": ("--of activitynet --out out/plan.csv", {}),
@@ -159,6 +162,7 @@ def make(folder: Path) -> None:
     _do("pretrain", {"c3d.safetensors": "", "c3d.json": ""})
     _do("extract-video", {"part-0.zarr": "parts/part-0.zarr"})
     _do("resample", {"t.zarr": ""})
+    shutil.copy(min((folder / "videos").glob("*.mp4")), folder / "one.mp4")
     (folder / "glove.txt").write_text("the 0 1\nred 1 1\nblue 2 1\nspins 3 1\n")
     _do("extract-text", {"text.zarr": "", "models": ""})
     _do("relate", {"relations.parquet": ""})
