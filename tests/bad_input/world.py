@@ -123,6 +123,11 @@ COMMANDS: dict[str, tuple[str, Any]] = {
         " --variants full --csv out/table3.csv --markdown out/table3.md",
         None,
     ),
+    "figure-data": (
+        "--figure 3a --metrics figure/metrics.json --efficiency figure/efficiency.json"
+        " --reported reported.csv --variants mktn/full --csv out/figure3a.csv",
+        None,
+    ),
     "test-sets": ("--metrics run/metrics.json --csv out/t.csv --markdown out/t.md", None),
     "ground": (f"one.mp4 --model run {PARTS} -q red --json out/answers.json", None),
     "export": (f"run {PARTS} --out out/bundle", None),
@@ -174,6 +179,10 @@ def make(folder: Path) -> None:
         _do("evaluate", {}, run=run, **_scores(run))
     _do("diagnose", {}, out="run/diagnoses.json")
     _do("efficiency", {}, out="run/efficiency.json")
+    (folder / "figure").mkdir()  # the figure is of another dataset
+    for name in ("metrics.json", "efficiency.json"):
+        text = (folder / "run" / name).read_text()
+        (folder / "figure" / name).write_text(text.replace(DATASET, "charades"))
     (folder / "random").mkdir()
     words = command_line("evaluate", **_scores("random"))
     words[words.index("--run") : words.index("--run") + 2] = ["--baseline", "random"]
