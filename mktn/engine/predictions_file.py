@@ -21,6 +21,7 @@ from mktn.errors import UserError
 if TYPE_CHECKING:
     import polars as pl
 
+Row = tuple[str, Mapping[str, Any]]  # where it stands, and its cells
 Floats = npt.NDArray[np.float64]
 QUERY_COLUMNS = (("pair_id",), ("video_id", "order"), ("video_id", "sentence"))
 MOMENT_COLUMNS = ("rank", "start_s", "end_s")
@@ -146,8 +147,9 @@ class _Queries:
         self._of_split: dict[tuple[Any, ...], list[str]] = {}
         self._elsewhere: dict[tuple[Any, ...], str] = {}
         for frame in (asked, others):
-            for split, pair_id, *values in frame.select("split", "pair_id", *key).iter_rows():
-                for name in self._names(tuple(values)):
+            for row in frame.iter_rows(named=True):
+                split, pair_id = row["split"], row["pair_id"]
+                for name in self._names(tuple(row[column] for column in key)):
                     if split == self.split:
                         self._of_split.setdefault(name, []).append(pair_id)
                     else:
@@ -185,7 +187,7 @@ class _Queries:
         )  # fmt: skip
 
 
-def _read(path: Path) -> tuple[list[tuple[str, Mapping[str, Any]]], list[str]]:
+def _read(path: Path) -> tuple[list[Row], list[str]]:
     """`(where, row)` of each row, and the columns."""
     from mktn.datasets.annotations import read_text
 
@@ -196,7 +198,9 @@ def _read(path: Path) -> tuple[list[tuple[str, Mapping[str, Any]]], list[str]]:
         from mktn.features.pairs_file import read_table_of
 
         frame = read_table_of("evaluate", path)
-        rows = [(f"{path}, row {i}", row) for i, row in enumerate(frame.iter_rows(named=True))]
+        rows: list[Row] = [
+            (f"{path}, row {i}", row) for i, row in enumerate(frame.iter_rows(named=True))
+        ]
         columns = frame.columns
     elif kind == ".csv":
         rows, columns = _read_csv(path, read_text(path))
@@ -209,9 +213,9 @@ def _read(path: Path) -> tuple[list[tuple[str, Mapping[str, Any]]], list[str]]:
     return rows, columns
 
 
-def _read_csv(path: Path, text: str) -> tuple[list[tuple[str, Mapping[str, Any]]], list[str]]:
+def _read_csv(path: Path, text: str) -> tuple[list[Row], list[str]]:
     reader = csv.DictReader(io.StringIO(text), strict=True)
-    rows: list[tuple[str, Mapping[str, Any]]] = []
+    rows: list[Row] = []
     try:
         columns = list(reader.fieldnames or ())
         for row in reader:
@@ -226,7 +230,7 @@ def _read_csv(path: Path, text: str) -> tuple[list[tuple[str, Mapping[str, Any]]
     return rows, columns
 
 
-def _read_json(path: Path, text: str) -> tuple[list[tuple[str, Mapping[str, Any]]], list[str]]:
+def _read_json(path: Path, text: str) -> tuple[list[Row], list[str]]:
     try:
         value = load_json(text)
     except ValueError as error:
