@@ -58,13 +58,16 @@ def validation(dataset):
     """Which videos the epoch was selected on: Charades-STA and CG have no validation split."""
     if not STANDARD:
         return {"cd": "official", "cg": "held_out"}[PARTITION]
+    if SOURCE == "own":
+        return "own"
     fixed = {"charades": "held_out", "tacos": "official"}
     return fixed.get(dataset) or of(dataset, "pairs", "validation")
 
 
 def table_datasets(wildcards):
     """The datasets of a table that the configuration has."""
-    return asked(wildcards, "datasets", TABLES[int(wildcards.table)].datasets)
+    theirs = TABLES[int(wildcards.table)].datasets
+    return asked(wildcards, "datasets", DATASETS if SOURCE == "own" else theirs)
 
 
 def table_variants(wildcards):

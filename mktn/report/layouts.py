@@ -1,5 +1,6 @@
 """What the tables hold: datasets, variants by their printed names, one row a number."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mktn.report.results import Interval, Key
@@ -28,6 +29,15 @@ DATASET_TITLES = {
     "charades": "Charades-STA",
     "tacos": "TACoS",
 }
+
+
+def titles(datasets: Iterable[str]) -> dict[str, str]:
+    """dataset -> its title, in printed order: the benchmarks, then a user's own by their names."""
+    given = set(datasets)
+    own = {name: name for name in sorted(given - set(DATASET_TITLES))}
+    return {d: title for d, title in DATASET_TITLES.items() if d in given} | own
+
+
 REFERENCE = "full"  # what every other variant is compared with
 
 

@@ -6,7 +6,7 @@ writes it once.
 
 from collections.abc import Sequence
 
-from mktn.report.layouts import DATASET_TITLES, REFERENCE, Layout, Row, two_decimals
+from mktn.report.layouts import REFERENCE, Layout, Row, titles, two_decimals
 from mktn.report.results import BASELINES, Key, Run
 
 SOURCE_SENTENCES = {
@@ -16,16 +16,19 @@ SOURCE_SENTENCES = {
     " from human labels of the same videos, which a note under each dataset names: these numbers"
     " are NOT comparable with the paper's, which stand beside them for orientation only.",
     "published": "Published annotations, features of the published kind.",
+    "own": "A dataset of your own: comparable with no published number.",
 }
 SOURCE_STATEMENTS = {
     "synthetic": "Videos and sentences are generated: comparable with no published number.",
     "simulated": "The annotations are the published ones, but the video features are simulated"
     " from human labels: comparable with no published number.",
     "published": SOURCE_SENTENCES["published"],
+    "own": SOURCE_SENTENCES["own"],
 }
 VALIDATION = {
     "official": "selected on the official validation split",
     "held_out": "selected on a tenth held out of the training videos",
+    "own": "selected on the dataset's own validation split",
 }
 
 
@@ -38,11 +41,15 @@ def as_markdown(
 ) -> str:
     """The table as the paper prints it: a section a dataset, variants down, metrics across."""
     parts = [f"# Table {table}: {layout.title}", preface(runs, layout)]
-    for dataset, title in DATASET_TITLES.items():
+    for dataset, title in titles(row.dataset for row in rows).items():
         of_dataset = [row for row in rows if row.dataset == dataset]
         if of_dataset:
             absent = not any(row.variant == REFERENCE for row in of_dataset)
-            keys = dict.fromkeys(key for _, at, key in reported if at == dataset)
+            keys = dict.fromkeys(key for _, at, key in reported if at == dataset) or dict.fromkeys(
+                row.key
+                for row in of_dataset
+                if row.key[0] == "R"  # nobody has printed any
+            )
             parts += [
                 f"## {title}",
                 _protocol([run for run in runs if run.dataset == dataset]),

@@ -10,7 +10,7 @@ from mktn.datasets.annotations import read_csv
 from mktn.errors import UserError
 from mktn.files import written_beside
 from mktn.report.differences import differences, read_scores
-from mktn.report.layouts import COLUMNS, DATASET_TITLES, TABLES, Layout, Row
+from mktn.report.layouts import COLUMNS, DATASET_TITLES, TABLES, Layout, Row, titles
 from mktn.report.markdown import as_markdown
 from mktn.report.results import BASELINES, Interval, Key, Run, check_runs, over_seeds, read_run
 
@@ -60,7 +60,8 @@ def run(arguments: argparse.Namespace) -> None:
     read.sort(key=lambda of_run: of_run[0].seed)
     runs = [one for one, _ in read]
     for one in runs:
-        if one.dataset not in layout.datasets or one.model not in (layout.model, *BASELINES):
+        known = one.source == "own" or one.dataset in layout.datasets
+        if not known or one.model not in (layout.model, *BASELINES):
             raise UserError(
                 "run does not belong in the table",
                 where=one.path,
@@ -141,7 +142,7 @@ def table_rows(
     rows: list[Row] = []
     systems = [(model, "baseline") for model in BASELINES]
     systems += [(layout.model, variant) for variant in variants]
-    for dataset in DATASET_TITLES:
+    for dataset in titles(run.dataset for run in runs):
         for model, variant in systems:
             of_system = [
                 run
