@@ -1,0 +1,150 @@
+"""docs/own_data.md: its commands work one after another, on a folder of rendered videos."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+
+from mktn.cli import main
+from mktn.datasets import own_table
+from mktn.engine.score import USUAL_IOUS
+from tests.workflow.test_pipeline import ROOT, jobs, snakemake
+
+TEXT = (ROOT / "docs" / "own_data.md").read_text(encoding="utf-8")
+# A command and the lines that it goes on in: behind a backslash, or inside quotes.
+BLOCKS = re.findall(r"(?:^ {4,}\S.*\n)+", TEXT, re.M)
+OWN_YAML = ROOT / "workflow" / "configs" / "own.yaml"
+
+
+def commands() -> list[list[str]]:
+    found: list[list[str]] = []
+    for block in BLOCKS:
+        text = ""
+        for line in block.replace("\\\n", " ").splitlines():
+            text = f"{text} {line.strip()}"
+            try:
+                found.append(shlex.split(text))
+            except ValueError:  # a quote is open
+                continue
+            text = ""
+        assert not text, block
+    return found
+
+
+COMMANDS = commands()
+
+
+def do(words: list[str], folder: Path) -> None:
+    if words[0] == "mktn":
+        assert main(words[1:]) == 0, words
+    else:
+        assert words[0] == "python"
+        subprocess.run([sys.executable, *words[1:]], cwd=folder, check=True)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which all commands of the page but Snakemake's have been run."""
+    folder = tmp_path_factory.mktemp("page")
+    by_hand = [words for words in COMMANDS if words[0] in ("mktn", "python")]
+    assert len(by_hand) == 13
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for words in by_hand:
+            do(words, folder)
+    return folder
+
+
+def test_the_commands_lead_from_a_table_to_scores(done: Path) -> None:
+    metrics = json.loads((done / "own/run/metrics.json").read_text())
+    assert (metrics["source"], metrics["dataset"], metrics["split"]) == ("own", "try", "test")
+    pairs = pl.read_parquet(done / "own/pairs.parquet")
+    assert set(pairs["dataset"]) == {"try"}
+    assert metrics["queries"] == pairs.filter(split="test").height > 0
+
+
+def test_the_score_of_our_predictions_is_that_of_our_metrics(done: Path) -> None:
+    metrics = json.loads((done / "own/run/metrics.json").read_text())
+    scores = json.loads((done / "own/scores.json").read_text())
+    assert scores["metrics"] == metrics["metrics"]
+    for name in ("queries", "videos", "comparison", "nms", "bootstraps", "dataset", "split"):
+        assert scores[name] == metrics[name], name
+
+
+def test_a_table_in_json_gives_the_same_pairs(
+    done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (words,) = (words for words in COMMANDS if words[1:4] == ["pairs", "--format", "table"])
+    moved = [word.replace("table.csv", "table.json").replace("own/", f"{tmp_path}/")
+             for word in words]  # fmt: skip
+    monkeypatch.chdir(done)
+    do(moved, done)
+    assert (tmp_path / "pairs.parquet").read_bytes() == (done / "own/pairs.parquet").read_bytes()
+
+
+def test_the_tables_shown_are_read(tmp_path: Path) -> None:
+    for kind in ("csv", "json"):
+        (shown,) = re.findall(rf"```{kind}\n(.*?)```", TEXT, re.S)
+        path = tmp_path / f"kitchen.{kind}"
+        path.write_text(shown)
+        table = own_table.read(path)
+        read = own_table.pairs_of(
+            "kitchen", table, own_table.Fractions(1, 0, 0), {"pancakes": 40.0}, {}
+        )
+        pairs, rejected = read.frames()
+        assert pairs["sentence"][0] == "She cracks two eggs."
+        assert rejected.is_empty()
+
+
+def test_the_ious_named_are_those_of_the_protocol() -> None:
+    protocol = yaml.safe_load((ROOT / "config.yaml").read_text())["per_dataset"]
+    from mktn.engine.score import IOUS
+
+    for dataset, of_dataset in protocol.items():
+        usual = IOUS.get(dataset, USUAL_IOUS)
+        assert list(usual) == of_dataset["evaluation"]["ious"]
+    assert "(0.3, 0.5, 0.7; of TACoS 0.1, 0.3, 0.5)" in TEXT
+
+
+def test_the_pipeline_takes_the_same_folder(done: Path, tmp_path: Path) -> None:
+    """The page's Snakemake commands: the small backbone is a target, and own.yaml leads from the
+    table to T frames (run) and to Table 3 (planned)."""
+    copy, run, small = (words for words in COMMANDS if words[0] in ("cp", "snakemake"))
+    assert copy == ["cp", "workflow/configs/own.yaml", "kitchen.yaml"]
+    configuration = yaml.safe_load(OWN_YAML.read_text())
+    own = {"table": "try/table.json", "videos": "try/videos", "weights": "own/c3d.safetensors",
+           "fractions": {"train": 0.6, "val": 0.2, "test": 0.2}}  # fmt: skip
+    kitchen = configuration["per_dataset"]["kitchen"]
+    assert set(own) - {"fractions"} == set(kitchen["own"])
+    kitchen |= {"own": own, "features": {"backbone": "c3d", "frames": 12},
+                "extract": {"decode_workers": 0}}  # fmt: skip
+    (tmp_path / "kitchen.yaml").write_text(yaml.safe_dump(configuration))
+    for name in ("try", "own"):
+        (tmp_path / name).symlink_to(done / name)
+    files = ("--configfile", str(ROOT / "config.yaml"), str(tmp_path / "kitchen.yaml"))
+    store = "data/own/features/kitchen/c3d-T12.zarr"
+    first = snakemake(tmp_path, "--show-failed-logs", *files, "--", store)
+    assert first.returncode == 0, first.stdout[-5000:]
+    pairs = pl.read_parquet(tmp_path / "data/own/pairs/kitchen/pairs.parquet")
+    by_hand = pl.read_parquet(done / "own/pairs.parquet")
+    assert pairs.drop("dataset").equals(by_hand.drop("dataset"))
+    planned = snakemake(tmp_path, "-n", *files, *run[run.index("--") :])
+    assert jobs(planned.stdout) == {
+        "extract_text": 1, "relate": 1, "group": 1, "train_full": 1, "evaluate": 1,
+        "evaluate_baseline": 2, "table": 1,
+    }  # fmt: skip
+    assert small[-1] == configuration_weights()
+    synthetic = snakemake(tmp_path, "-n", "--configfile", str(ROOT / "config.yaml"), "--",
+                          small[-1])  # fmt: skip
+    assert jobs(synthetic.stdout) == {"synthesize": 3, "pretrain": 1}
+
+
+def configuration_weights() -> str:
+    """The weights that own.yaml names."""
+    return str(yaml.safe_load(OWN_YAML.read_text())["per_dataset"]["kitchen"]["own"]["weights"])
