@@ -69,12 +69,16 @@ class OwnTable:
         found = dict.fromkeys(video_id(cells.get("video")) for _, cells, _ in self.rows)
         return [name for name in found if names_a_file(name)]
 
+    def has_durations(self) -> bool:
+        """Whether any row says how long its video is."""
+        return any(not _empty(cells.get("duration_s")) for _, cells, _ in self.rows)
+
     def undated(self) -> list[str]:
         """The videos of rows without a duration."""
         found = {
             video_id(cells.get("video"))
-            for _, cells, _ in self.rows
-            if _empty(cells.get("duration_s"))
+            for _, cells, reason in self.rows
+            if not reason and _empty(cells.get("duration_s"))
         }
         return [name for name in self.video_ids() if name in found]
 
@@ -217,17 +221,21 @@ def _wrong(
     """Why a row cannot be used, or ""; what its numbers say together is PairTable's to judge."""
     if not name:
         return "no video"
-    if not names_a_file(name):
+    if not names_a_file(name) or not _whole(cells["video"]):
         return "video id cannot name a file"
     if split not in SPLITS:
         return f"unknown split: {split[:40]!r}"
     if not isinstance(cells.get("sentence"), str):
         return "no sentence"
+    if not _whole(cells["sentence"]):
+        return "sentence with half a character"
     for key in ("start_s", "end_s"):
         if numbers[key] is None:
             return f"{key} is no number"
     if name in broken:
         return f"broken video: {broken[name]}"
+    if _empty(cells.get("duration_s")) and numbers["duration_s"] is None:
+        return "no duration_s"
     if numbers["duration_s"] is None or numbers["duration_s"] <= 0:
         return "duration_s is no number above 0"
     return ""
@@ -236,12 +244,12 @@ def _wrong(
 def _refuse_empty(pairs: PairTable, table: OwnTable, fractions: Fractions) -> None:
     usable, rejected = pairs.frames()
     if usable.is_empty():
-        reasons = dict(rejected.group_by("reason").len().sort("len", descending=True).iter_rows())
-        reason = next(iter(reasons))
+        counts = rejected.group_by("reason").len()
+        reason, count = counts.sort(["len", "reason"], descending=[True, False]).row(0)
         raise UserError(
             "no usable row",
             where=table.path,
-            found=f"{rejected.height} that are rejected, {reasons[reason]} for: {reason}",
+            found=f"{rejected.height} that are rejected, {count} for: {reason}",
             expected="at least one",
             do="mend the table",
         )
@@ -257,10 +265,15 @@ def _refuse_empty(pairs: PairTable, table: OwnTable, fractions: Fractions) -> No
 
 
 def _text(cell: object) -> str:
-    """A cell as text that can be stored, "" for what is none."""
+    """A cell as text that can be stored, "" for what is none; of half a character, a `?`."""
     if not isinstance(cell, str):
         return ""
     return cell.strip().encode("utf-8", "replace").decode("utf-8")
+
+
+def _whole(text: str) -> bool:
+    """Whether text has no half of a surrogate pair, which JSON may hold and UTF-8 may not."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _empty(cell: object) -> bool:

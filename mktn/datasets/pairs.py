@@ -130,7 +130,7 @@ def own(arguments: argparse.Namespace) -> PairTable:
             arguments.videos, table.video_ids(), undated, settings.decode_workers,
             settings.timeout_s,
         )  # fmt: skip
-    elif undated:
+    elif not table.has_durations():
         raise UserError(
             "videos without duration_s", where=table.path,
             found=f"{len(undated)} such as {undated[0]}",
