@@ -96,9 +96,10 @@ def read(path: Path) -> OwnTable:
     if kind not in (".csv", ".json"):
         raise UserError("unknown kind of table", where=path, expected=".csv or .json")
     columns, rows = (_read_csv if kind == ".csv" else _read_json)(path)
+    if rows or columns:
+        _check_columns(path, columns)
     if not rows:
         raise UserError("table without rows", where=path, expected="one row a sentence")
-    _check_columns(path, columns)
     unread = tuple(name for name in columns if name not in COLUMNS)
     return OwnTable(path, columns, tuple(rows), unread)
 

@@ -40,7 +40,7 @@ def predictions(pairs: pl.DataFrame, moments: int = 6) -> pl.DataFrame:
     rows = []
     for row in pairs.filter(split="test").sample(fraction=1, shuffle=True, seed=1).to_dicts():
         for rank in range(1, moments + 1):
-            near = np.sort(rng.normal(0, 2, 2) + (row["start_s"], row["end_s"]))
+            near = np.sort(np.add((row["start_s"], row["end_s"]), rng.normal(0, 2, 2)))
             rows.append({"pair_id": row["pair_id"], "video_id": row["video_id"],
                          "order": row["order"], "sentence": row["sentence"], "rank": rank,
                          "start_s": float(near[0]), "end_s": float(near[1]),
