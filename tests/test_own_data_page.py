@@ -7,13 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import polars as pl
 import pytest
 import yaml
 
 from mktn.cli import main
 from mktn.datasets import own_table
-from mktn.engine.score import USUAL_IOUS
+from mktn.engine.score import IOUS, USUAL_IOUS
+from mktn.features.store import FeatureStore, ResampledStore
 from tests.workflow.test_pipeline import ROOT, jobs, snakemake
 
 TEXT = (ROOT / "docs" / "own_data.md").read_text(encoding="utf-8")
@@ -104,8 +106,6 @@ def test_the_tables_shown_are_read(tmp_path: Path) -> None:
 
 def test_the_ious_named_are_those_of_the_protocol() -> None:
     protocol = yaml.safe_load((ROOT / "config.yaml").read_text())["per_dataset"]
-    from mktn.engine.score import IOUS
-
     for dataset, of_dataset in protocol.items():
         usual = IOUS.get(dataset, USUAL_IOUS)
         assert list(usual) == of_dataset["evaluation"]["ious"]
@@ -113,38 +113,51 @@ def test_the_ious_named_are_those_of_the_protocol() -> None:
 
 
 def test_the_pipeline_takes_the_same_folder(done: Path, tmp_path: Path) -> None:
-    """The page's Snakemake commands: the small backbone is a target, and own.yaml leads from the
-    table to T frames (run) and to Table 3 (planned)."""
+    """The page's Snakemake commands: the small backbone is a target, and own.yaml leads from
+    tables to T frames (run), extracted and imported, and to Table 3 (planned)."""
     copy, run, small = (words for words in COMMANDS if words[0] in ("cp", "snakemake"))
     assert copy == ["cp", "workflow/configs/own.yaml", "kitchen.yaml"]
+    by_hand = pl.read_parquet(done / "own/pairs.parquet")
     configuration = yaml.safe_load(OWN_YAML.read_text())
-    own = {"table": "try/table.json", "videos": "try/videos", "weights": "own/c3d.safetensors",
-           "fractions": {"train": 0.6, "val": 0.2, "test": 0.2}}  # fmt: skip
     kitchen = configuration["per_dataset"]["kitchen"]
-    assert set(own) - {"fractions"} == set(kitchen["own"])
-    kitchen |= {"own": own, "features": {"backbone": "c3d", "frames": 12},
+    assert small[-1] == kitchen["own"]["weights"]
+    own = {"table": "try/table.json", "videos": "try/videos", "weights": "own/c3d.safetensors"}
+    assert set(own) == set(kitchen["own"])
+    fractions = {"fractions": {"train": 0.6, "val": 0.2, "test": 0.2}}
+    kitchen |= {"own": own | fractions, "features": {"backbone": "c3d", "frames": 12},
                 "extract": {"decode_workers": 0}}  # fmt: skip
+    imported = {"features": "imported", "file": "pantry.hdf5", "table": "pantry.csv",
+                "import": {"dimension": 256, "clip": 16, "stride": 8, "fps": 8}}  # fmt: skip
+    configuration["per_dataset"]["pantry"] = {"own": imported, "features": kitchen["features"]}
+    configuration["datasets"] = ["kitchen", "pantry"]
     (tmp_path / "kitchen.yaml").write_text(yaml.safe_dump(configuration))
     for name in ("try", "own"):
         (tmp_path / name).symlink_to(done / name)
+    columns = ["sentence", "start_s", "end_s", "split", "duration_s"]
+    by_hand.select(*columns, video="video_id").write_csv(tmp_path / "pantry.csv")
+    extracted = FeatureStore(done / "own/clips")
+    with h5py.File(tmp_path / "pantry.hdf5", "w") as file:
+        for video_id in extracted.video_ids:
+            file[video_id] = extracted[video_id].features.astype("float32")
     files = ("--configfile", str(ROOT / "config.yaml"), str(tmp_path / "kitchen.yaml"))
-    store = "data/own/features/kitchen/c3d-T12.zarr"
-    first = snakemake(tmp_path, "--show-failed-logs", *files, "--", store)
+    stores = [f"data/own/features/{name}/c3d-T12.zarr" for name in ("kitchen", "pantry")]
+    first = snakemake(tmp_path, "--show-failed-logs", *files, "--", *stores)
     assert first.returncode == 0, first.stdout[-5000:]
-    pairs = pl.read_parquet(tmp_path / "data/own/pairs/kitchen/pairs.parquet")
-    by_hand = pl.read_parquet(done / "own/pairs.parquet")
-    assert pairs.drop("dataset").equals(by_hand.drop("dataset"))
+    for name in ("kitchen", "pantry"):
+        pairs = pl.read_parquet(tmp_path / f"data/own/pairs/{name}/pairs.parquet")
+        assert set(pairs["dataset"]) == {name}
+        assert pairs.drop("dataset").equals(by_hand.drop("dataset"))
+    kept, brought = (ResampledStore(tmp_path / store) for store in stores)
+    assert kept.attributes["origin"] == "extracted"
+    assert brought.attributes["origin"] == "imported"
+    assert (
+        kept.video_ids == brought.video_ids == ResampledStore(done / "own/c3d-T12.zarr").video_ids
+    )
     planned = snakemake(tmp_path, "-n", *files, *run[run.index("--") :])
     assert jobs(planned.stdout) == {
-        "extract_text": 1, "relate": 1, "group": 1, "train_full": 1, "evaluate": 1,
-        "evaluate_baseline": 2, "table": 1,
+        "extract_text": 2, "relate": 2, "group": 2, "train_full": 2, "evaluate": 2,
+        "evaluate_baseline": 4, "table": 1,
     }  # fmt: skip
-    assert small[-1] == configuration_weights()
     synthetic = snakemake(tmp_path, "-n", "--configfile", str(ROOT / "config.yaml"), "--",
                           small[-1])  # fmt: skip
     assert jobs(synthetic.stdout) == {"synthesize": 3, "pretrain": 1}
-
-
-def configuration_weights() -> str:
-    """The weights that own.yaml names."""
-    return str(yaml.safe_load(OWN_YAML.read_text())["per_dataset"]["kitchen"]["own"]["weights"])

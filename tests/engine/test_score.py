@@ -219,6 +219,33 @@ def test_the_draws_are_those_of_the_metrics(files) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("limit", [0.4, "peer"])
+def test_our_own_predictions_have_our_own_metrics(
+    small_dataset: Path, tmp_path: Path, limit: float | str
+) -> None:
+    (tmp_path / "rejected.parquet").write_bytes((small_dataset / "pairs.parquet").read_bytes())
+    protocol = {"source": "synthetic", "dataset": "charades", "ious": [0.1, 0.3], "nms": limit,
+                "table_iou": 0.3, "bootstraps": 40, "device": "cpu"}  # fmt: skip
+    inputs = ("pairs.parquet", "groups.parquet", "t.zarr", "text.zarr")
+    options = zip(("--pairs", "--groups", "--features", "--text"), inputs, strict=True)
+    written = tmp_path / "predictions.parquet"
+    assert main([
+        *("evaluate", "--baseline", "train-prior", "--settings", json.dumps(protocol)),
+        *(word for name, path in options for word in (name, str(small_dataset / path))),
+        *("--rejected", str(tmp_path / "rejected.parquet"), "--predictions", str(written)),
+        *("--metrics", str(tmp_path / "metrics.json")),
+    ]) == 0  # fmt: skip
+    settings = {"ious": [0.1, 0.3], "bootstraps": 40}
+    assert main([
+        *("score", str(written), "--pairs", str(small_dataset / "pairs.parquet")),
+        *("--json", str(tmp_path / "scores.json"), "--settings", json.dumps(settings)),
+    ]) == 0  # fmt: skip
+    metrics = read_sealed_json(tmp_path / "metrics.json")
+    assert isinstance(metrics, dict)
+    assert scores(tmp_path)["metrics"] == metrics["metrics"]
+    assert scores(tmp_path)["nms"] == limit
+
+
 def at(row: int, **values: Any) -> Callable[[list[dict[str, Any]]], Any]:
     """One row of the predictions changed; None takes the key away."""
 
