@@ -42,6 +42,7 @@ STEP_CODE = {
     "own_pairs": [
         "datasets/pairs.py",
         "datasets/own_table.py",
+        "datasets/table_rows.py",
         *READERS,
         *(
             f"features/{name}.py"

@@ -50,6 +50,22 @@ def do(words: list[str], folder: Path) -> None:
         subprocess.run([sys.executable, *words[1:]], cwd=folder, check=True)
 
 
+def add_wrong_rows(folder: Path) -> None:
+    """Behind the rows of both tables: an end that is no number, an id that is none, and a video
+    that does not decode."""
+    wrong = [("../up", "He sits.", "1", "2"), ("somewhere", "He sits.", "1", "two"),
+             ("broken", "He sits.", "1", "2")]  # fmt: skip
+    (folder / "videos" / "broken.mp4").write_text("no video")
+    header = (folder / "table.csv").read_text().splitlines()[0].split(",")
+    rows = [
+        dict(zip(("video", "sentence", "start_s", "end_s"), row, strict=True)) for row in wrong
+    ]
+    with (folder / "table.csv").open("a") as text:
+        text.writelines(",".join(row[name] for name in header) + "\n" for row in rows)
+    document = json.loads((folder / "table.json").read_text())
+    (folder / "table.json").write_text(json.dumps([*document, *rows]))
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which all commands of the page but Snakemake's have been run."""
@@ -60,6 +76,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         for words in by_hand:
             do(words, folder)
+            if words[0] == "python":
+                add_wrong_rows(folder / "try")
     return folder
 
 
@@ -69,6 +87,17 @@ def test_the_commands_lead_from_a_table_to_scores(done: Path) -> None:
     pairs = pl.read_parquet(done / "own/pairs.parquet")
     assert set(pairs["dataset"]) == {"try"}
     assert metrics["queries"] == pairs.filter(split="test").height > 0
+
+
+def test_wrong_rows_go_along_as_rejected(done: Path) -> None:
+    unusable = pl.read_parquet(done / "own/unusable.parquet")
+    reasons = dict(unusable.select("video_id", "reason").iter_rows())
+    assert reasons["../up"] == "video id cannot name a file"
+    assert reasons["somewhere"] == "end_s is no number"
+    assert reasons["broken"].startswith("broken video: does not decode")
+    assert unusable.height == 3
+    metrics = json.loads((done / "own/run/metrics.json").read_text())
+    assert metrics["rejected"] == unusable.filter(split="test").height
 
 
 def test_the_score_of_our_predictions_is_that_of_our_metrics(done: Path) -> None:

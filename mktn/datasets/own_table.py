@@ -6,11 +6,9 @@ or test) and `duration_s`. A row that is wrong is rejected with its reason; a ta
 as a whole raises UserError.
 """
 
-import csv
 import dataclasses
 import difflib
 import hashlib
-import io
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -19,12 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from mktn.datasets import check_own_name
-from mktn.datasets.annotations import SPLITS, PairTable, number, read_text
+from mktn.datasets.annotations import SPLITS, PairTable, number
+from mktn.datasets.table_rows import Row, read_rows
 from mktn.datasets.video_ids import VIDEO_SUFFIXES, names_a_file
-from mktn.documents import load_json
 from mktn.errors import UserError
-
-Row = tuple[str, Mapping[str, Any], str]  # where it stands, its cells, why it is unreadable or ""
 
 NEEDED = ("video", "sentence", "start_s", "end_s")
 COLUMNS = (*NEEDED, "split", "duration_s")
@@ -92,10 +88,7 @@ def read(path: Path) -> OwnTable:
         raise UserError(
             "no such table", where=path, expected="a csv or JSON file", do="give its path"
         )
-    kind = Path(path.name.removesuffix(".gz")).suffix.lower()
-    if kind not in (".csv", ".json"):
-        raise UserError("unknown kind of table", where=path, expected=".csv or .json")
-    columns, rows = (_read_csv if kind == ".csv" else _read_json)(path)
+    columns, rows = read_rows(path)
     if rows or columns:
         _check_columns(path, columns)
     if not rows:
@@ -146,43 +139,6 @@ def video_id(cell: object) -> str:
     name = _text(cell)
     stem, suffix = os.path.splitext(name)
     return stem if suffix.lower() in VIDEO_SUFFIXES else name
-
-
-def _read_csv(path: Path) -> tuple[tuple[str, ...], list[Row]]:
-    reader = csv.DictReader(io.StringIO(read_text(path)), strict=True)
-    rows: list[Row] = []
-    try:
-        columns = tuple(reader.fieldnames or ())
-        for row in reader:
-            reason = ""
-            if None in row:
-                reason = "more fields than columns: a sentence with a comma needs quotes"
-            elif None in row.values():
-                reason = "fewer fields than columns"
-            rows.append((f"{path}, line {reader.line_num}", row, reason))
-    except csv.Error as error:
-        raise UserError(
-            "broken csv", where=f"{path}, line {reader.line_num}", found=error
-        ) from error
-    return columns, rows
-
-
-def _read_json(path: Path) -> tuple[tuple[str, ...], list[Row]]:
-    try:
-        value = load_json(read_text(path))
-    except ValueError as error:
-        raise UserError("broken JSON", where=path, found=error, expected="JSON") from error
-    if not isinstance(value, list):
-        raise UserError(
-            "wrong JSON", where=path, found=type(value).__name__, expected="a list of objects"
-        )
-    columns = dict.fromkeys(key for row in value if isinstance(row, dict) for key in row)
-    rows: list[Row] = [
-        (f"{path}, row {index}", row if isinstance(row, dict) else {},
-         "" if isinstance(row, dict) else "no object of keys")
-        for index, row in enumerate(value)
-    ]  # fmt: skip
-    return tuple(columns), rows
 
 
 def _check_columns(path: Path, columns: Sequence[str]) -> None:

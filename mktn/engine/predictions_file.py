@@ -3,9 +3,7 @@
 Q queries, n moments a query.
 """
 
-import csv
 import dataclasses
-import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from mktn.datasets.sentences import normalised
-from mktn.documents import load_json
 from mktn.errors import UserError
 
 if TYPE_CHECKING:
@@ -188,57 +185,30 @@ class _Queries:
 
 
 def _read(path: Path) -> tuple[list[Row], list[str]]:
-    """`(where, row)` of each row, and the columns."""
-    from mktn.datasets.annotations import read_text
+    """The rows of the file, and its columns."""
+    from mktn.datasets.table_rows import KINDS, kind_of, read_rows
 
-    kind = Path(path.name.removesuffix(".gz")).suffix.lower()
+    rows: list[Row] = []
     if not path.is_file():
         raise UserError("no such file", where=path, expected="predictions: csv, JSON or Parquet")
-    if kind == ".parquet":
+    if kind_of(path) == ".parquet":
         from mktn.features.pairs_file import read_table_of
 
         frame = read_table_of("evaluate", path)
-        rows: list[Row] = [
-            (f"{path}, row {i}", row) for i, row in enumerate(frame.iter_rows(named=True))
-        ]
         columns = frame.columns
-    elif kind == ".csv":
-        rows, columns = _read_csv(path, read_text(path))
-    elif kind == ".json":
-        rows, columns = _read_json(path, read_text(path))
+        rows += [(f"{path}, row {i}", row) for i, row in enumerate(frame.iter_rows(named=True))]
+    elif kind_of(path) in KINDS:
+        names, found = read_rows(path)
+        columns = list(names)
+        for where, row, reason in found:
+            if reason:
+                raise UserError("broken row", where=where, found=reason)
+            rows.append((where, row))
     else:
         raise UserError("unknown kind of file", where=path, expected=".csv, .json or .parquet")
     if not rows:
         raise UserError("predictions without rows", where=path, expected="one row a moment")
     return rows, columns
-
-
-def _read_csv(path: Path, text: str) -> tuple[list[Row], list[str]]:
-    reader = csv.DictReader(io.StringIO(text), strict=True)
-    rows: list[Row] = []
-    try:
-        columns = list(reader.fieldnames or ())
-        for row in reader:
-            where = f"{path}, line {reader.line_num}"
-            if None in row or None in row.values():
-                raise UserError("broken row", where=where, expected=f"{len(columns)} fields")
-            rows.append((where, row))
-    except csv.Error as error:
-        raise UserError(
-            "broken csv", where=f"{path}, line {reader.line_num}", found=error
-        ) from error
-    return rows, columns
-
-
-def _read_json(path: Path, text: str) -> tuple[list[Row], list[str]]:
-    try:
-        value = load_json(text)
-    except ValueError as error:
-        raise UserError("broken JSON", where=path, found=error, expected="JSON") from error
-    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
-        raise UserError("wrong JSON", where=path, expected="a list of objects, one a moment")
-    columns = dict.fromkeys(name for row in value for name in row)
-    return [(f"{path}, row {i}", row) for i, row in enumerate(value)], list(columns)
 
 
 def _key(row: Mapping[str, Any], name: str, where: str) -> str | int:

@@ -1,8 +1,11 @@
 """How long the videos of a folder are, by decoding them: what extraction will find as well."""
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from tqdm import tqdm
 
 from mktn.features.decoding import VideoEnd, decode
 from mktn.features.pictures import Decoded, pictures
@@ -47,10 +50,13 @@ def video_lengths(
             broken[video_id] = f"several files, keep one: {names}" if paths else "no such file"
     todo = [video_id for video_id in undated if video_id not in broken]
     events = decode(LengthReader(), [files[v] for v in todo], 1, workers, timeout_s)
-    for event in events:
-        if isinstance(event, VideoEnd):
-            if event.error:
-                broken[todo[event.video]] = event.error
-            else:
-                lengths[todo[event.video]] = event.duration_s
+    bar = tqdm(total=len(todo), desc="measure", unit="video", disable=None)
+    with contextlib.closing(events), bar:
+        for event in events:
+            if isinstance(event, VideoEnd):
+                if event.error:
+                    broken[todo[event.video]] = event.error
+                else:
+                    lengths[todo[event.video]] = event.duration_s
+                bar.update()
     return lengths, broken

@@ -272,7 +272,7 @@ REFUSED: list[tuple[str, str, Callable[[list[dict[str, Any]]], Any]]] = [
     ("json", "NaN, which is no number of JSON", at(3, start_s=float("nan"))),
     ("json", "row 3: pair_id refused, found 7, expected text", at(3, pair_id=7)),
     ("json", "row 3: end_s refused, found None", at(3, end_s=None)),
-    ("json", "wrong JSON, expected a list of objects", lambda rows: rows.append([])),
+    ("json", "row 114: broken row, found no object of keys", lambda rows: rows.append([])),
     ("json", "predictions without rows", lambda rows: rows.clear()),
     ("json", "several NMS thresholds", lambda rows: [
         row.update(nms=[0.4, 0.5][i % 2]) for i, row in enumerate(rows)]),
