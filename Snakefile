@@ -18,6 +18,7 @@ include: "rules/common.smk"
 include: "rules/failures.smk"
 include: "rules/files.smk"
 include: "rules/runs.smk"
+include: "rules/shown.smk"
 include: "rules/resources.smk"
 include: "rules/sources.smk"
 include: "rules/clips.smk"
@@ -28,6 +29,7 @@ include: "rules/evaluate.smk"
 include: "rules/results.smk"
 include: "rules/test_sets.smk"
 include: "rules/diagnostics.smk"
+include: "rules/efficiency.smk"
 
 
 rule all:

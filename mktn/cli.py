@@ -44,11 +44,23 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("mktn.report.status", "runs done, running and failed, with their best scores"),
     "diagnose": ("mktn.engine.diagnose", "order, single queries, seen sentences, retrieval"),
     "diagnostics": ("mktn.report.diagnostics", "diagnoses of all runs as csv and Markdown"),
+    "efficiency": (
+        "mktn.engine.efficiency",
+        "videos and queries a second, parameters, operations and memory of a model",
+    ),
+    "efficiency-table": (
+        "mktn.report.efficiency",
+        "all systems' efficiency as csv and Markdown",
+    ),
     "bench": ("mktn.engine.bench", "speed and memory, measured against a baseline in one run"),
     "plan": ("mktn.report.plan", "jobs, bytes, hours and memory of a workload before it runs"),
     "tables": ("mktn.report.tables", "a results table from the runs' metrics and predictions"),
     "test-sets": ("mktn.report.test_sets", "scores of all test sets, as csv and Markdown"),
     "verify": ("mktn.report.verify", "checksums of stores, tables and runs; 2 where one differs"),
+    "figure-data": (
+        "mktn.report.figure_data",
+        "the numbers that Figures 3a and 3b are drawn from",
+    ),
     "page": ("mktn.report.page", "results tables as one Markdown page"),
 }
 

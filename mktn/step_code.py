@@ -36,6 +36,15 @@ LOADING = [
     "engine/checkpoint.py",
     "models",
 ]
+# Results: what tables hold, and the runs' scores; and what was measured of speed.
+SHOWN = [
+    f"report/{name}.py"
+    for name in (
+        *("lines", "layouts", "mktn_layouts", "ianet_layouts"),
+        *("results", "reported", "rows", "table_rows"),
+    )
+]
+EFFICIENCY = ["report/efficiency_files.py", "report/speeds.py"]
 STEP_CODE = {
     "synthesize": ["datasets/synthetic"],
     "pairs": ["datasets/pairs.py", *READERS],
@@ -170,28 +179,48 @@ STEP_CODE = {
             )
         ),
     ],
+    "efficiency": [
+        *LOADING,
+        *(
+            f"engine/{name}.py"
+            for name in (
+                "efficiency",
+                "efficiency_format",
+                "measuring",
+                "answering",
+                "operations",
+                "peak_memory",
+                "turns",
+                "run_config",
+                "evaluate",
+                "predict",
+                "decode",
+            )
+        ),
+    ],
+    "efficiency_table": [
+        *SHOWN,
+        *("report/efficiency.py", "report/markdown.py", *EFFICIENCY),
+        "engine/efficiency_format.py",
+    ],
     "diagnostics": [
-        f"report/{name}.py"
-        for name in (
-            "diagnostics",
-            "diagnoses",
-            "diagnostics_page",
-            "results",
-            "layouts",
-            "markdown",
-            "differences",
-        )
+        *SHOWN,
+        *(f"report/{name}.py" for name in ("diagnostics", "diagnoses", "diagnostics_page")),
+        *("report/markdown.py", "report/differences.py"),
+        *EFFICIENCY,
     ],
     "table": [
-        *(
-            f"report/{name}.py"
-            for name in ("tables", "layouts", "results", "differences", "markdown")
-        ),
+        *SHOWN,
+        *(f"report/{name}.py" for name in ("tables", "differences", "markdown")),
+        *EFFICIENCY,
         "engine/metrics.py",
     ],
+    "figure_data": [*SHOWN, "report/figure_data.py", *EFFICIENCY],
     "tables_page": ["report/page.py"],
     "test_sets": [
-        *(f"report/{name}.py" for name in ("test_sets", "layouts", "results", "markdown")),
+        *SHOWN,
+        *(f"report/{name}.py" for name in ("test_sets", "markdown")),
+        *EFFICIENCY,
         "engine/rescore.py",
     ],
 }

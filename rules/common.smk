@@ -11,7 +11,7 @@ from mktn.engine.rescore import ANNOTATORS, LEAVE_ONE_OUT
 from mktn.errors import UserError
 from mktn.models.variants import BLIND, VARIANTS, VARIANTS_OF
 from mktn.process import ENDS_WITH
-from mktn.report.layouts import TABLES
+from mktn.report.layouts import FIGURES, TABLES, tables_of
 from mktn.step_code import code
 
 # Jobs end when this process does, also where it is killed: `mktn` reads it. Snakemake in a job on
@@ -42,13 +42,9 @@ PLACE = SOURCE if STANDARD else f"{SOURCE}-{PARTITION}"
 RESULTS = config["results"] if STANDARD else f"{config['results']}/{PARTITION}"
 DATASETS = config["datasets"]
 DATA = f"data/{PLACE}"
-# The tables that have something to show of these datasets and variants.
-SHOWN = [
-    number
-    for number, layout in TABLES.items()
-    if (SOURCE == "own" or {*layout.datasets} & {*DATASETS})
-    and {*layout.variants} & {*config["variants"]}
-]
+# The tables by the names of their files, and those of the page.
+LAYOUTS = {layout.stem: (name, layout) for name, layout in TABLES.items()}
+SHOWN = [TABLES[name].stem for name in tables_of(config)]
 RUN = f"runs/{PLACE}/{{dataset}}/{{model}}/{{variant}}/seed{{seed}}"
 # Of each training: model, variant, and the name of its rule behind `train_`.
 TRAININGS = [
@@ -79,7 +75,8 @@ CEILING = f"runs/{PLACE}/{{dataset}}/{ANNOTATORS}/{LEAVE_ONE_OUT}/seed{{seed}}"
 wildcard_constraints:
     dataset="|".join(DATASETS if SOURCE == "own" else BENCHMARKS),
     backbone="[a-z0-9_]+",
-    table="|".join(map(str, TABLES)),
+    table="|".join(LAYOUTS),
+    figure="|".join(FIGURES),
     model="|".join(VARIANTS_OF),
     variant="|".join(
         dict.fromkeys(

@@ -17,6 +17,7 @@ class Need(NamedTuple):
     gpu: bool = False  # it takes `device`
     torch: bool = False  # it takes `threads`
     cache: bool = False  # it may hold `loader.memory_gb` of features
+    alone: bool = False  # it measures time: nothing else may run on its machine
 
 
 NEEDS = {
@@ -38,9 +39,14 @@ NEEDS = {
     "evaluate": Need((3000, 3000), (60, 60), gpu=True, torch=True, cache=True),
     "evaluate_baseline": Need((3000, 3000), (30, 30)),
     "diagnose": Need((3000, 3000), (120, 120), gpu=True, torch=True, cache=True),
+    "efficiency": Need(
+        (3000, 3000), (120, 240), gpu=True, torch=True, cache=True, alone=True
+    ),
+    "efficiency_table": Need((1000, 1000), (10, 10)),
     "rescore": Need((1000, 1000), (10, 10)),
     "diagnostics": Need((2000, 2000), (10, 10)),
     "table": Need((2000, 2000), (10, 10)),
+    "figure_data": Need((1000, 1000), (10, 10)),
     "tables_page": Need((500, 500), (10, 10)),
     "test_sets": Need((1000, 1000), (10, 10)),
 }
@@ -50,7 +56,13 @@ PROCESSES = {"train": config.get("processes", 1)}
 
 
 def cpus(step):
-    """`threads` of a rule: torch's, for each process, and those that decode videos beside it."""
+    """`threads` of a rule: torch's, for each process, and those that decode videos beside it.
+
+    A rule that measures time takes all cores of this machine, so that no other job runs meanwhile;
+    on a cluster it asks for a node of its own instead.
+    """
+    if NEEDS[step].alone and not default_resource("slurm_partition"):
+        return workflow.resource_settings.cores or config["threads"]
     each = config["threads"] if NEEDS[step].torch else 1
     if step in ("extract_video", "own_pairs"):
         return lambda w: each + of(w.dataset, "extract", "decode_workers")
@@ -74,6 +86,8 @@ def needs(step):
     if need.gpu and config["device"] != "cpu":
         # One node: SLURM may take the GPUs of a job from several.
         asked |= {"gpu": processes, "nodes": 1, **cluster_gpu()}
+    if need.alone and default_resource("slurm_partition"):
+        asked["slurm_extra"] = f"{default_resource('slurm_extra')} --exclusive".strip()
     return asked
 
 
@@ -83,13 +97,18 @@ def cluster_gpu():
     Default resources are given to all jobs alike and their expressions do not know the rule, so
     the profile has these two under names of its own, and only jobs with a GPU take them.
     """
-    given = workflow.resource_settings.default_resources or {}
     names = {"gpu_partition": "slurm_partition", "gpu_type": "gpu_model"}
     return {
-        resource: unquoted(given[name].raw or given[name].value)
+        resource: default_resource(name)
         for name, resource in names.items()
-        if name in given
+        if default_resource(name)
     }
+
+
+def default_resource(name):
+    """A default resource of the profile that is text, or nothing."""
+    given = workflow.resource_settings.default_resources or {}
+    return unquoted(given[name].raw or given[name].value) if name in given else ""
 
 
 def unquoted(text):

@@ -1,19 +1,18 @@
-# Results: the paper's tables, ours beside the reported numbers.
+# Results: the papers' tables, ours beside the reported numbers, and the data of figures.
 rule table:
     input:
         metrics=table_files("metrics.json"),
         predictions=table_files("predictions.parquet"),
-        pairs=lambda w: expand(
-            f"{DATA}/pairs/{{dataset}}/pairs.parquet", dataset=table_datasets(w)
-        ),
+        efficiency=table_efficiency,
+        pairs=table_pairs,
         reported=f"{REPOSITORY}/workflow/reported.csv",
     output:
-        csv=f"{RESULTS}/table{{table}}.csv",
-        markdown=f"{RESULTS}/table{{table}}.md",
+        csv=f"{RESULTS}/{{table}}.csv",
+        markdown=f"{RESULTS}/{{table}}.md",
     log:
-        f"logs/{SOURCE}/table{{table}}.log",
+        f"logs/{SOURCE}/{{table}}.log",
     benchmark:
-        f"benchmarks/{SOURCE}/table{{table}}.tsv"
+        f"benchmarks/{SOURCE}/{{table}}.tsv"
     localrule: True
     conda:
         "../envs/mktn.yaml"
@@ -21,19 +20,25 @@ rule table:
     resources:
         **needs("table"),
     params:
-        variants=table_variants,
+        table=lambda w: LAYOUTS[w.table][0],
+        variants=lambda w: named(table_asked(w)[1]),
         seed=config["seed"],
         code=code("table"),
+        measured=lambda w, input: options(
+            metrics=input.metrics,
+            predictions=input.predictions,
+            pairs=input.pairs,
+            efficiency=input.efficiency,
+        ),
     shell:
-        "mktn --log {log} tables --metrics {input.metrics} --predictions {input.predictions}"
-        " --pairs {input.pairs} --reported {input.reported} --table {wildcards.table}"
-        " --variants {params.variants} --seed {params.seed} --csv {output.csv}"
-        " --markdown {output.markdown}"
+        "mktn --log {log} tables {params.measured} --reported {input.reported}"
+        " --table {params.table} --variants {params.variants} --seed {params.seed}"
+        " --csv {output.csv} --markdown {output.markdown}"
 
 
 rule tables_page:
     input:
-        tables=expand(f"{RESULTS}/table{{table}}.md", table=SHOWN),
+        tables=expand(f"{RESULTS}/{{table}}.md", table=SHOWN),
     output:
         page=f"{RESULTS}/tables.md",
     log:
@@ -50,3 +55,31 @@ rule tables_page:
         code=code("tables_page"),
     shell:
         "mktn --log {log} page --tables {input.tables} --out {output.page}"
+
+
+rule figure_data:
+    input:
+        metrics=figure_files("metrics.json"),
+        efficiency=lambda w: efficiency_files(*figure_asked(w)),
+        reported=f"{REPOSITORY}/workflow/reported.csv",
+    output:
+        csv=f"{RESULTS}/figure{{figure}}.csv",
+    log:
+        f"logs/{SOURCE}/figure{{figure}}.log",
+    benchmark:
+        f"benchmarks/{SOURCE}/figure{{figure}}.tsv"
+    localrule: True
+    conda:
+        "../envs/mktn.yaml"
+    threads: cpus("figure_data")
+    resources:
+        **needs("figure_data"),
+    params:
+        variants=lambda w: named(figure_asked(w)[1]),
+        code=code("figure_data"),
+        measured=lambda w, input: options(
+            metrics=input.metrics, efficiency=input.efficiency
+        ),
+    shell:
+        "mktn --log {log} figure-data --figure {wildcards.figure} {params.measured}"
+        " --reported {input.reported} --variants {params.variants} --csv {output.csv}"

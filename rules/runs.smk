@@ -1,11 +1,10 @@
-# What training and evaluation are told, and the files of runs that a table shows.
+# What training and evaluation are told, and the files of runs.
 import os
 
 from mktn.datasets import TEST_SETS
 from mktn.engine.rescore import HUMAN_SETS
 from mktn.errors import UserError
 from mktn.models.variants import BLIND
-from mktn.report.layouts import TABLES
 
 
 def training_settings(model, variant):
@@ -64,97 +63,70 @@ def validation(dataset):
     return fixed.get(dataset) or of(dataset, "pairs", "validation")
 
 
-def table_datasets(wildcards):
-    """The datasets of a table that the configuration has."""
-    theirs = TABLES[int(wildcards.table)].datasets
-    return asked(wildcards, "datasets", DATASETS if SOURCE == "own" else theirs)
-
-
-def table_variants(wildcards):
-    """The variants of a table that the configuration asks for."""
-    return asked(wildcards, "variants", TABLES[int(wildcards.table)].variants)
-
-
-def asked(wildcards, key, theirs):
-    """What the configuration asks for of a table's own; where that is nothing, one line says so."""
-    refuse_other_partitions(f"table {wildcards.table}")
-    found = [name for name in config[key] if name in theirs]
-    if not found:
-        error = UserError(
-            f"table {wildcards.table} holds none of these",
-            where=f"configuration, {key}",
-            found=", ".join(config[key]),
-            expected=f"at least one of {', '.join(theirs)}",
-            do=f"add it to {key}, or ask for another table",
-        )
-        stop(error)
-    return found
-
-
-def refuse_other_partitions(what):
-    """One line where `what` is asked of a partition that it is not made of."""
-    if not STANDARD:
-        stop(
-            UserError(
-                f"{what} is of the standard partition",
-                where="configuration, pairs.partition",
-                found=PARTITION,
-                expected="standard",
-                do=f"ask for {RESULTS}/test_sets.md",
-            )
-        )
-
-
-def table_files(name):
-    """The file `name` of every run that a table shows, the baselines' last."""
-
-    def given(wildcards):
-        return run_files(name, table_datasets(wildcards), table_variants(wildcards))
-
-    return given
-
-
 def diagnosed_files(name):
     """The file `name` of full, its blind twins and the baselines."""
 
     def given(wildcards):
         refuse_other_partitions("the diagnostics page")
-        return run_files(name, DATASETS, ["full", *BLIND])
+        return run_files(name, DATASETS, systems_of(["full", *BLIND]))
 
     return given
 
 
-def run_files(name, datasets, variants):
-    """The file `name` of runs with every seed, and of the baselines behind them."""
+def run_files(name, datasets, systems):
+    """The file `name` of systems' runs with every seed, and of the baselines behind them."""
     seeds, baselines = config["seeds"], config["baselines"]
     return [
-        *expand(
-            f"{RUN}/{name}",
-            dataset=datasets,
-            model=config["model"],
-            variant=variants,
-            seed=seeds,
-        ),
+        *trained_files(name, datasets, systems),
         *expand(
             f"{BASELINE}/{name}", dataset=datasets, baseline=baselines, seed=seeds[0]
         ),
     ]
 
 
+def trained_files(name, datasets, systems):
+    """The file `name` of systems' runs with every seed."""
+    return [
+        run_file(name, dataset, system, seed)
+        for dataset in datasets
+        for system in systems
+        for seed in config["seeds"]
+    ]
+
+
+def run_file(name, dataset, system, seed):
+    model, variant = system
+    folder = RUN.format(dataset=dataset, model=model, variant=variant, seed=seed)
+    return f"{folder}/{name}"
+
+
+def efficiency_files(datasets, systems):
+    """efficiency.json of systems: speed does not depend on the seed, so of the first."""
+    return [
+        run_file("efficiency.json", dataset, system, config["seeds"][0])
+        for dataset in datasets
+        for system in systems
+    ]
+
+
+def systems_of(variants):
+    return [(config["model"], variant) for variant in variants]
+
+
 def scored_files():
     """metrics.json of every test set of the partition: systems, then annotators."""
-    variants = config["variants"]
+    systems = systems_of(config["variants"])
     if not STANDARD:
         names = [f"metrics-{test_set}.json" for test_set in TEST_SETS[PARTITION]]
-        return [path for name in names for path in run_files(name, DATASETS, variants)]
+        return [path for name in names for path in run_files(name, DATASETS, systems)]
     humans = [f"metrics-{name}.json" for name in HUMAN_SETS]
     return [
-        *run_files("metrics.json", DATASETS, variants),
+        *run_files("metrics.json", DATASETS, systems),
         *(
             path
             for name in humans
             for path in (
-                *run_files(name, HUMAN_DATASETS, variants),
+                *run_files(name, HUMAN_DATASETS, systems),
                 *expand(
                     f"{CEILING}/{name}",
                     dataset=HUMAN_DATASETS,

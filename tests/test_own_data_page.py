@@ -143,7 +143,8 @@ def test_the_ious_named_are_those_of_the_protocol() -> None:
 
 def test_the_pipeline_takes_the_same_folder(done: Path, tmp_path: Path) -> None:
     """The page's Snakemake commands: the small backbone is a target, and own.yaml leads from
-    tables to T frames (run), extracted and imported, and to Table 3 (planned)."""
+    tables to T frames (run), extracted and imported, and to Table 3, and to tables and speeds of
+    several models (planned)."""
     copy, run, small = (words for words in COMMANDS if words[0] in ("cp", "snakemake"))
     assert copy == ["cp", "workflow/configs/own.yaml", "kitchen.yaml"]
     by_hand = pl.read_parquet(done / "own/pairs.parquet")
@@ -183,9 +184,17 @@ def test_the_pipeline_takes_the_same_folder(done: Path, tmp_path: Path) -> None:
         kept.video_ids == brought.video_ids == ResampledStore(done / "own/c3d-T12.zarr").video_ids
     )
     planned = snakemake(tmp_path, "-n", *files, *run[run.index("--") :])
+    before = {"extract_text": 2, "relate": 2, "group": 2, "train_full": 2}
     assert jobs(planned.stdout) == {
-        "extract_text": 2, "relate": 2, "group": 2, "train_full": 2, "evaluate": 2,
-        "evaluate_baseline": 4, "table": 1,
+        **before, "evaluate": 2, "evaluate_baseline": 4, "table": 1,
+    }  # fmt: skip
+    several = snakemake(tmp_path, "-n", *files, "--", "results/own/table1.csv",
+                        "results/own/table2.csv", "results/own/figure3a.csv")  # fmt: skip
+    plugged = [f"train_{model}_{variant}" for model in ("tan2d", "mmn", "lcnet")
+               for variant in ("origin", "plus_mktn")]  # fmt: skip
+    assert jobs(several.stdout) == {
+        **before, **dict.fromkeys(("train_ianet_full", *plugged), 2), "evaluate": 16,
+        "evaluate_baseline": 4, "efficiency": 16, "table": 2, "figure_data": 1,
     }  # fmt: skip
     synthetic = snakemake(tmp_path, "-n", "--configfile", str(ROOT / "config.yaml"), "--",
                           small[-1])  # fmt: skip

@@ -28,6 +28,7 @@ BENCHES = {
     "dag": ("mktn.engine.dag_bench", "DagSettings"),
     "cost": ("mktn.engine.cost_bench", "CostSettings"),
     "relations": ("mktn.engine.relations_bench", "RelationsBenchSettings"),
+    "map": ("mktn.engine.map_bench", "MapSettings"),
     "words": ("mktn.features.words_bench", "WordsSettings"),
 }
 

@@ -129,7 +129,11 @@ def _check_named(written: Mapping[str, Any], here: Mapping[str, Any], where: Pat
 
 def _identity(model: str, variant: str, config: Any) -> dict[str, Any]:
     """What the weights say of themselves."""
-    sizes = {f"sizes.{name}": value for name, value in dataclasses.asdict(config).items()}
+    # As JSON gives them back: a tuple is a list there.
+    sizes = {
+        f"sizes.{name}": list(value) if isinstance(value, tuple) else value
+        for name, value in dataclasses.asdict(config).items()
+    }
     return {"model": model, "variant": variant, **sizes}
 
 

@@ -2,28 +2,30 @@
 
 V videos, Q queries, m queries a video. `grouped` is a batch of whole videos with all their
 queries; `encoded again` is one pair at a time, its video encoded for each; `cached` is one pair
-at a time with the video encoded once.
+at a time with the video encoded once: `multi_pair`, `origin` and `cached` of `mktn efficiency`,
+here on random batches of any number of queries a video, and in training too.
 """
 
 import dataclasses
 import itertools
 import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from mktn.engine.answering import Answering, Workload
 from mktn.engine.criterion import Criterion, LossConfig
-from mktn.engine.decode import decode
 from mktn.engine.predict import choose_device
+from mktn.engine.turns import Taken, in_turn, speed_ratio
 from mktn.grouping.batch import PairBatch
 from mktn.models import VARIANTS, ModelConfig, build
 from mktn.seeds import named_seed
 
-MODES = ("grouped", "encoded again", "cached")
-Videos = list[list[PairBatch]]  # of each video its pairs, one a batch
+# Name here -> mode of mktn.engine.answering.
+MODES = {"grouped": "multi_pair", "encoded again": "origin", "cached": "cached"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,93 +122,48 @@ def _measured(settings: MultipairSettings, device: torch.device) -> Iterator[dic
     criterion = Criterion(LossConfig(), VARIANTS["full"])
     optimizer = torch.optim.AdamW(network.parameters(), 1e-6)
 
-    def answer(batch: PairBatch, **options: Any) -> None:
-        outputs = network(batch, matching=False, **options)
-        frames = batch.frame_mask.sum(dim=1)[batch.video_index]
-        logits = outputs["start_logits"], outputs["end_logits"], outputs["offsets"]
-        decode(*logits, frames, batch.duration_s[batch.video_index], 5, 0.5)
-
     def loss(batch: PairBatch, **options: Any) -> Tensor:
         return criterion(network(batch, **options), batch, 0.5)["total"]
 
+    # One update for the same queries in every mode: only what is shared differs.
+    def train(work: Workload, mode: str) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        if mode == "multi_pair":
+            loss(work.whole[0]).backward()
+        elif mode == "origin":
+            for pair in itertools.chain(*work.videos):
+                loss(pair).backward()
+        else:
+            for queries in work.videos:
+                video = network.encode_video(queries[0])
+                torch.stack([loss(pair, video=video) for pair in queries]).sum().backward()
+        optimizer.step()
+
     for per_video in settings.queries_per_video:
-        batch = random_batch(settings, per_video).to(device)
-        pairs = [batch.only([query]) for query in range(len(batch.order))]
-        videos = [pairs[i : i + per_video] for i in range(0, len(pairs), per_video)]
-
-        @torch.inference_mode()
-        def infer(mode: str, batch: PairBatch = batch, videos: Videos = videos) -> None:
-            if mode == "grouped":
-                answer(batch)
-            elif mode == "encoded again":
-                for pair in itertools.chain(*videos):
-                    answer(pair)
-            else:
-                for queries in videos:
-                    video = network.encode_video(queries[0], matching=False)
-                    for pair in queries:
-                        answer(pair, video=video)
-
-        # One update for the same queries in every mode: only what is shared differs.
-        def train(mode: str, batch: PairBatch = batch, videos: Videos = videos) -> None:
-            optimizer.zero_grad(set_to_none=True)
-            if mode == "grouped":
-                loss(batch).backward()
-            elif mode == "encoded again":
-                for pair in itertools.chain(*videos):
-                    loss(pair).backward()
-            else:
-                for queries in videos:
-                    video = network.encode_video(queries[0])
-                    torch.stack([loss(pair, video=video) for pair in queries]).sum().backward()
-            optimizer.step()
-
-        for phase, work in (("inference", infer), ("training", train)):
+        work = Workload.of(random_batch(settings, per_video).to(device))
+        infer = Answering(network, work, 5, 0.5).run
+        for phase, answer in (("inference", infer), ("training", partial(train, work))):
             network.train(phase == "training")
-            seconds = _paired(work, settings.repeats, device)
-            yield from _rows(phase, per_video, len(videos), len(pairs), seconds)
-
-
-def _paired(
-    work: Callable[[str], None], repeats: int, device: torch.device
-) -> dict[str, list[float]]:
-    """Seconds of every mode, `repeats` times in turn, after one round that does not count."""
-    seconds: dict[str, list[float]] = {mode: [] for mode in MODES}
-    for round_number in range(repeats + 1):
-        for mode in MODES:
-            _wait(device)
-            started = time.perf_counter()
-            work(mode)
-            _wait(device)
-            if round_number:
-                seconds[mode].append(time.perf_counter() - started)
-    return seconds
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+            works = {name: partial(answer, mode) for name, mode in MODES.items()}
+            for warm_up in works.values():
+                warm_up()
+            taken = in_turn(works, settings.repeats, device)
+            yield from _rows(phase, per_video, work, taken)
 
 
 def _rows(
-    phase: str, per_video: int, videos: int, queries: int, seconds: dict[str, list[float]]
+    phase: str, per_video: int, work: Workload, taken: dict[str, list[Taken]]
 ) -> Iterator[dict[str, Any]]:
-    for mode in MODES:
-        # A ratio is the median over rounds, in each of which the modes ran one after another.
-        ratios = {
-            other: statistics.median(
-                theirs / mine for theirs, mine in zip(seconds[other], seconds[mode], strict=True)
-            )
-            for other in MODES[1:]
-        }
+    for name, mine in taken.items():
+        seconds = statistics.median(one.wall_s for one in mine)
         yield {
             "phase": phase,
             "queries_per_video": per_video,
-            "mode": mode,
-            "queries_per_s": round(queries / statistics.median(seconds[mode]), 2),
-            "ratio_to_encoded_again": round(ratios["encoded again"], 3),
-            "ratio_to_cached": round(ratios["cached"], 3),
-            "videos": videos,
-            "queries": queries,
-            "repeats": len(seconds[mode]),
+            "mode": name,
+            "queries_per_s": round(work.queries / seconds, 2),
+            "ratio_to_encoded_again": round(speed_ratio(taken["encoded again"], mine).value, 3),
+            "ratio_to_cached": round(speed_ratio(taken["cached"], mine).value, 3),
+            "videos": len(work.videos),
+            "queries": work.queries,
+            "repeats": len(mine),
         }

@@ -1,9 +1,15 @@
 """What a training run is told: `--settings` of `mktn train`."""
 
 import dataclasses
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from mktn.config import fill
 from mktn.engine.criterion import LossConfig
+from mktn.errors import UserError
+from mktn.models import SIZES_OF
+
+if TYPE_CHECKING:
+    from mktn.grouping.loader import PairData
 
 # Of an unfinished run, in its folder.
 CHECKPOINT = "resume.safetensors"
@@ -56,3 +62,17 @@ class RunConfig:
             raise ValueError(f"threads {self.threads} is below 1")
         if self.processes < 1:
             raise ValueError(f"processes {self.processes} is below 1")
+
+
+def model_config(data: "PairData", sizes: dict[str, Any], model: str = "mktn") -> Any:
+    """The sizes of the data and the hyperparameters together, as the model's dataclass."""
+    given = sorted(set(DATA_SIZES) & set(sizes))
+    if given:
+        raise UserError(
+            "key follows from the data", where=f"settings.sizes.{given[0]}", do="leave it out"
+        )
+    return fill(
+        SIZES_OF[model],
+        {**data.sizes(), **sizes},
+        "settings.sizes",
+    )

@@ -2,24 +2,22 @@
 
 V videos, Q queries, T frames, L words, A object, P phrase, E activity prototypes, d width.
 On a CPU it is the process's peak resident set, of a fresh process for each similarity: an
-earlier one would leave freed memory behind, in which the next could hide. (Not `ru_maxrss`: it
-cannot be reset, and a process inherits it from the one that starts it.)
+earlier one would leave freed memory behind, in which the next could hide.
 """
 
-import ctypes
 import dataclasses
 import json
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mktn.engine.peak_memory import peak, reset_peak
 from mktn.errors import UserError
 from mktn.models import similarity
 from mktn.seeds import named_seed
@@ -112,12 +110,12 @@ def measure(name: str, settings: SimilaritySettings) -> dict[str, Any]:
     gradients_of(scores_of(name, warming, masks), warming)
     inputs, masks = inputs_of(name, settings, device)
     of_gradients = sum(x.numel() * x.element_size() for x in inputs)
-    before = _reset_peak(device)
+    before = reset_peak(torch.device(device))
     started = time.perf_counter()
     scores = scores_of(name, inputs, masks)
-    forward = _peak(device) - before
+    forward = peak(torch.device(device)) - before
     gradients = gradients_of(scores, inputs)
-    whole = _peak(device) - before
+    whole = peak(torch.device(device)) - before
     seconds = time.perf_counter() - started
     assert len(gradients) == len(inputs)  # they are alive here, and so part of the peak
     return {
@@ -128,41 +126,6 @@ def measure(name: str, settings: SimilaritySettings) -> dict[str, Any]:
         "seconds": round(seconds, 2),
         "device": device,
     }
-
-
-def _peak(device: str) -> int:
-    """The most bytes that were held since `_reset_peak`."""
-    if device == "cuda":
-        torch.cuda.synchronize()
-        return torch.cuda.max_memory_allocated()
-    return _status("VmHWM")
-
-
-def _reset_peak(device: str) -> int:
-    """Let the peak start from what is held now, and return that, in bytes."""
-    if device == "cuda":
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.memory_allocated()
-    # Memory that is freed and still resident would hide as much of what is measured.
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is None:
-        raise UserError("peak memory cannot be measured", expected="Linux with glibc, or a GPU")
-    trim(0)
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError as error:
-        raise UserError(
-            "peak memory cannot be measured", found=error, expected="Linux, or a GPU"
-        ) from error
-    return _status("VmRSS")
-
-
-def _status(name: str) -> int:
-    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    raise UserError("peak memory cannot be measured", found=f"no {name} in /proc/self/status")
 
 
 def run(settings: SimilaritySettings) -> Iterator[dict[str, Any]]:

@@ -19,17 +19,17 @@ from mktn.engine.grounding import grounding_loss
 from mktn.engine.interrupts import Interrupts, Stopped
 from mktn.engine.log_columns import COLUMNS
 from mktn.engine.resume import Checkpointer
-from mktn.engine.run_config import DATA_SIZES, NOT_FINITE, RunConfig
+from mktn.engine.run_config import NOT_FINITE, RunConfig, model_config
 from mktn.engine.run_identity import run_identity
 from mktn.engine.run_lock import one_writer
 from mktn.engine.run_state import StateFile
 from mktn.errors import UserError
-from mktn.models import SIZES_OF, build, check_variant
+from mktn.models import build, check_variant
 from mktn.models.variants import transfer_of
 from mktn.seeds import named_seed
 
 if TYPE_CHECKING:
-    from mktn.grouping.loader import PairData
+    pass
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -187,20 +187,6 @@ def _write(training: Training, sizes: Any, folder: Path) -> None:
         record=record,
     )
     _write_log(training.progress.log, folder / "log.parquet")
-
-
-def model_config(data: "PairData", sizes: dict[str, Any], model: str = "mktn") -> Any:
-    """The sizes of the data and the hyperparameters together, as the model's dataclass."""
-    given = sorted(set(DATA_SIZES) & set(sizes))
-    if given:
-        raise UserError(
-            "key follows from the data", where=f"settings.sizes.{given[0]}", do="leave it out"
-        )
-    return fill(
-        SIZES_OF[model],
-        {**data.sizes(), **sizes},
-        "settings.sizes",
-    )
 
 
 def _write_log(log: list[dict[str, Any]], path: Path) -> None:

@@ -15,9 +15,17 @@ if TYPE_CHECKING:
 
 __all__ = ["SIZES_OF", "VARIANTS", "VARIANTS_OF", "ModelConfig", "build", "check_variant"]
 
-# The class of each model: (config, variant) -> module. By name, so that the tables of variants
-# and sizes can be read without loading torch.
-CLASSES: Mapping[str, str] = MappingProxyType({"mktn": "mktn.models.mktn.MKTN"})
+# The class of each model, or a function: (config, variant) -> module. By name, so that the tables
+# of variants and sizes can be read without loading torch.
+CLASSES: Mapping[str, str] = MappingProxyType(
+    {
+        "mktn": "mktn.models.mktn.MKTN",
+        "ianet": "mktn.models.ianet.IANet",
+        "tan2d": "mktn.models.tan2d.tan2d",
+        "mmn": "mktn.models.mmn.mmn",
+        "lcnet": "mktn.models.lcnet.lcnet",
+    }
+)
 
 
 def check_variant(model: str, variant: str) -> None:

@@ -63,15 +63,18 @@ class APA(nn.Module):
         """Q_f + softmax(Q_f K^T / sqrt(d) + M) V of Eq. 5, block by block: (V,T,d)."""
         if objects.shape[1] != len(self.frame_queries):
             raise ValueError(f"{objects.shape = }, expected T = {len(self.frame_queries)}")
-        key, value = self.object_key(objects), self.object_value(objects)  # (V,T,A,d)
-        scores = torch.einsum("td,vtad->vta", self.frame_queries, key)
-        weights = (scores / math.sqrt(key.shape[-1])).softmax(dim=-1)
-        return self.frame_queries + torch.einsum("vta,vtad->vtd", weights, value)
+        # Keys are projected from the side of Q_f and values after they are averaged, which is the
+        # same: a product for each frame in place of one for each of its objects.
+        asked = self.frame_queries @ self.object_key.weight  # (T,d)
+        scores = torch.einsum("td,vtad->vta", asked, objects)
+        weights = (scores / math.sqrt(objects.shape[-1])).softmax(dim=-1)
+        attended = torch.einsum("vta,vtad->vtd", weights, objects)
+        return self.frame_queries + self.object_value(attended)
 
     def _activities(self, frames: Tensor, mask: Tensor) -> Tensor:
         """Q_e + softmax(Q_e K_f^T / sqrt(d)) V_f over the real frames: (V,E,d)."""
-        key, value = self.frame_key(frames), self.frame_value(frames)  # (V,T,d)
-        scores = torch.einsum("ed,vtd->vet", self.activity_queries, key)
-        scores = scores / math.sqrt(key.shape[-1])
+        asked = self.activity_queries @ self.frame_key.weight  # (E,d), as in _frames
+        scores = torch.einsum("ed,vtd->vet", asked, frames) / math.sqrt(frames.shape[-1])
         weights = scores.masked_fill(~mask[:, None], -torch.inf).softmax(dim=-1)
-        return self.activity_queries + torch.einsum("vet,vtd->ved", weights, value)
+        attended = torch.einsum("vet,vtd->ved", weights, frames)
+        return self.activity_queries + self.frame_value(attended)

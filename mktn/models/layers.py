@@ -43,6 +43,8 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
         """x (N,S,d), memory (N,M,d), mask (N,M) or (N,S,M) bool -> (N,S,d)."""
+        if x.shape[1] == 1 and not (self.training and self.dropout):
+            return self._of_one(x[:, 0], memory, mask)[:, None]
         query = self._split(self.query(x))  # (N,h,S,d/h)
         key, value = self._split(self.key(memory)), self._split(self.value(memory))
         mask = mask[:, None, None, :] if mask.dim() == 2 else mask[:, None]
@@ -50,6 +52,22 @@ class Attention(nn.Module):
             query, key, value, attn_mask=mask, dropout_p=self.dropout if self.training else 0.0
         )
         return self.out(attended.transpose(1, 2).flatten(2))
+
+    def _of_one(self, x: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
+        """The same for one x (N,d) a memory, without a key and a value of each of its rows.
+
+        The key's map is applied to the query, and the value's to what was attended to.
+        """
+        mask = mask if mask.dim() == 2 else mask[:, 0]
+        query = self.query(x).unflatten(-1, (self.heads, -1))  # (N,h,d/h)
+        key, value = (
+            layer.weight.unflatten(0, (self.heads, -1)) for layer in (self.key, self.value)
+        )  # (h,d/h,d)
+        asked = torch.einsum("nhk,hkd->nhd", query, key) / math.sqrt(query.shape[-1])
+        scores = (asked @ memory.transpose(1, 2)).masked_fill(~mask[:, None], -torch.inf)
+        attended = scores.softmax(dim=-1).to(memory.dtype) @ memory  # (N,h,d)
+        heads = torch.einsum("nhd,hkd->nhk", attended, value).flatten(1)
+        return self.out(heads + self.value.bias)
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)

@@ -32,6 +32,16 @@ def frame_word_similarity(
     return best.sum(dim=-1) / word_mask.sum(dim=-1).clamp(min=1)
 
 
+def word_relevance(frames: Tensor, words: Tensor, word_mask: Tensor) -> Tensor:
+    """How a frame matches a query: the maximum over its words. Of every frame with every query.
+
+    frames (V,T,d) and words (Q,L,d), both of unit norm; word_mask (Q,L) -> (V,Q,T). NOTHING for a
+    query without a real word.
+    """
+    best = _Best.apply(words[:, :, None], word_mask, frames[:, :, None], None, False)
+    return best[:, :, 0].transpose(0, 1)  # (Q,V,1,T) -> (V,Q,T)
+
+
 def object_phrase_similarity(
     objects: Tensor, frame_mask: Tensor, phrases: Tensor, phrase_mask: Tensor
 ) -> Tensor:

@@ -67,10 +67,36 @@ def _plugged(span: bool = True) -> Mapping[str, PluggedVariant]:
     return MappingProxyType({"origin": PluggedVariant(), "plus_mktn": full})
 
 
+@dataclasses.dataclass(frozen=True)
+class IANetVariant:
+    """What of IA-Net is built, of Table 4 of its paper. None: as configured."""
+
+    calibrate_inter: bool = True
+    intra: bool = True
+    calibrate_intra: bool = True
+    padding: int | None = None  # K
+    heads: int | None = None  # H
+    blocks: int | None = None  # l
+
+
+IANET: Mapping[str, IANetVariant] = MappingProxyType(
+    {
+        "full": IANetVariant(),  # model D; K = 3, H = 4, l = 3
+        "model_a": IANetVariant(calibrate_inter=False, intra=False, calibrate_intra=False),
+        "model_b": IANetVariant(intra=False, calibrate_intra=False),
+        "model_c": IANetVariant(calibrate_intra=False),
+        **{f"padding_{k}": IANetVariant(padding=k) for k in (0, 1, 2, 4)},
+        **{f"heads_{h}": IANetVariant(heads=h) for h in (1, 2, 8)},
+        **{f"blocks_{n}": IANetVariant(blocks=n) for n in (1, 2, 4)},
+    }
+)
+
+
 # Of each model, by name.
 VARIANTS_OF: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "mktn": VARIANTS,
+        "ianet": IANET,
         "tan2d": _plugged(),
         "mmn": _plugged(),
         "lcnet": _plugged(span=False),

@@ -31,6 +31,7 @@ from mktn.report.results import (
     read_run,
 )
 
+MODEL = "mktn"
 TRAINED = (*BLIND, REFERENCE)
 
 
@@ -66,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
         )
     runs = [read_run(path) for path in arguments.metrics]
     found = [d for run in runs for d in of_metrics(run)]
-    check_runs(runs, TRAINED)
+    check_runs(runs, [(MODEL, variant) for variant in TRAINED])
     full = {(run.dataset, run.seed): run for run in runs if run.variant == REFERENCE}
     found += [d for path in arguments.diagnoses for d in of_diagnoses(path, full)]
     scores = read_scores([*zip(runs, arguments.predictions, strict=True)], arguments.pairs)
@@ -114,7 +115,13 @@ def against_full(scores: Sequence[Scores], seed: int) -> dict[tuple[str, str, Ke
                 for run in full
                 if run.dataset == one.run.dataset
             ]
-    return differences(beside, seed)
+    full_system = (MODEL, REFERENCE)
+    found = differences(
+        beside, lambda system: None if system == full_system else full_system, seed
+    )
+    return {
+        (dataset, setting, key): value for (dataset, (_, setting), key), value in found.items()
+    }
 
 
 def of_diagnoses(path: Path, full: dict[tuple[str, int], Run]) -> Iterator[Diagnosis]:

@@ -1,9 +1,9 @@
-"""Differences against `full` on the same queries, from the predictions of both runs.
+"""Differences against a reference on the same queries, from the predictions of both runs.
 
 Q queries of a dataset's split, M metrics, n moments a query.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -15,7 +15,7 @@ import polars as pl
 from mktn.engine.metrics import Ranked, hits_at, paired_bootstrap, ranked_iou
 from mktn.errors import UserError
 from mktn.features.pairs_file import read_pairs_file, read_table_of
-from mktn.report.layouts import REFERENCE
+from mktn.report.lines import System
 from mktn.report.results import BASELINES, Interval, Key, Run, over_seeds
 
 TOLERANCE = 1e-6  # per cent, between metrics.json and the metric rebuilt from the predictions
@@ -69,33 +69,36 @@ def read_scores(runs: Sequence[tuple[Run, Path]], pairs_files: Sequence[Path]) -
     return scores
 
 
-def differences(scores: Sequence[Scores], seed: int) -> dict[tuple[str, str, Key], Interval]:
-    """`{(dataset, variant, key): variant - full}` in points, each seed with its own full.
+def differences(
+    scores: Sequence[Scores], reference_of: Callable[[System], System | None], seed: int
+) -> dict[tuple[str, System, Key], Interval]:
+    """`{(dataset, system, key): system - its reference}` in points, each seed with its own.
 
     The interval of a seed is a paired bootstrap over videos, whose draws follow from `seed`;
-    several seeds are joined by `over_seeds`. Empty where full is absent.
+    several seeds are joined by `over_seeds`. A system whose reference is absent, or that has
+    none, has no difference; nor have baselines.
     """
-    full = {
-        (one.run.dataset, one.run.seed): one
+    trained = {
+        (one.run.dataset, one.run.system, one.run.seed): one
         for one in scores
-        if one.run.model not in BASELINES and one.run.variant == REFERENCE
+        if one.run.model not in BASELINES
     }
-    by_seed: dict[tuple[str, str, Key], list[Interval]] = {}
-    for one in scores:
-        run = one.run
-        reference = full.get((run.dataset, run.seed))
-        if run.model in BASELINES or run.variant == REFERENCE or reference is None:
+    by_seed: dict[tuple[str, System, Key], list[Interval]] = {}
+    for (dataset, system, of_seed), one in trained.items():
+        reference = reference_of(system)
+        other = trained.get((dataset, reference, of_seed)) if reference else None
+        if other is None:
             continue
         for column, key in enumerate(one.keys):
             found = paired_bootstrap(
                 one.per_query[:, column],
-                reference.per_query[:, reference.keys.index(key)],
+                other.per_query[:, other.keys.index(key)],
                 one.video_ids,
                 seed,
-                run.bootstraps,
+                one.run.bootstraps,
             )
             interval = Interval(found["difference"], found["ci_low"], found["ci_high"])
-            by_seed.setdefault((run.dataset, run.variant, key), []).append(interval)
+            by_seed.setdefault((dataset, system, key), []).append(interval)
     return {key: over_seeds(intervals, lowest=-100.0) for key, intervals in by_seed.items()}
 
 

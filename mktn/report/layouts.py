@@ -1,33 +1,31 @@
-"""What the tables hold: datasets, variants by their printed names, one row a number."""
+"""All tables by the names of `mktn tables --table`, and what ours deviate in."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from mktn.report.results import Interval, Key
+from mktn.report.ianet_layouts import IANET_TABLES
+from mktn.report.lines import Layout, Shown, System
+from mktn.report.mktn_layouts import FIGURES, MKTN_TABLES
 
-COLUMNS = (
-    "model",
-    "variant",
-    "dataset",
-    "metric",
-    "n",
-    "iou",
-    "value",
-    "ci_low",
-    "ci_high",
-    "queries",
-    "seeds",
-    "reported",
-    "source",
-    "difference",
-    "difference_low",
-    "difference_high",
-    "features",
-)
+__all__ = ["DATASET_TITLES", "FIGURES", "TABLES", "asked_of", "tables_of", "titles"]
+
+TABLES: dict[str, Layout] = {**MKTN_TABLES, **IANET_TABLES}
 DATASET_TITLES = {
     "activitynet": "ActivityNet Captions",
     "charades": "Charades-STA",
     "tacos": "TACoS",
+}
+REFERENCE = "full"  # of mktn: what every other variant of it is compared with
+# What stands in the way of comparing a model's measured numbers with the reported ones, with
+# published features too.
+DEVIATIONS = {
+    "mktn": "the paper leaves open what docs/equations.md says; comparable with its own paper's.",
+    "ianet": "after its paper, not its released code; comparable with its own paper's, on TACoS"
+    " only with `tacos_version: tall`.",
+    "tan2d": "architecture and loss as published; comparable on ActivityNet Captions and TACoS,"
+    " on Charades-STA only with VGG features, which its reported numbers are of.",
+    "mmn": "GloVe words and a GRU in place of DistilBERT; not comparable.",
+    "lcnet": "no code is public, a reimplementation from its paper; not comparable.",
 }
 
 
@@ -38,171 +36,24 @@ def titles(datasets: Iterable[str]) -> dict[str, str]:
     return {d: title for d, title in DATASET_TITLES.items() if d in given} | own
 
 
-REFERENCE = "full"  # what every other variant is compared with
+def asked_of(shown: Shown, config: Mapping[str, Any]) -> tuple[list[str], list[System]]:
+    """What a table or figure can show of a configuration: its datasets, and its systems.
 
-
-@dataclass(frozen=True)
-class Printed:
-    """A line of the paper's table: our variant, its name there, its name in reported.csv."""
-
-    variant: str
-    name: str
-    reported: str
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What a table of the paper holds: its lines in printed order, and on which datasets."""
-
-    paper: str
-    title: str
-    legend: str
-    model: str
-    datasets: tuple[str, ...]
-    lines: tuple[Printed, ...]
-
-    @property
-    def variants(self) -> tuple[str, ...]:
-        """The variants, each once, in printed order."""
-        return tuple(dict.fromkeys(line.variant for line in self.lines))
-
-
-def _named(**names: str) -> tuple[Printed, ...]:
-    """Lines whose names in reported.csv are the printed ones."""
-    return tuple(Printed(variant, name, name) for variant, name in names.items())
-
-
-def _switched(first: str, second: str, wo_first: str, wo_second: str) -> tuple[Printed, ...]:
-    """Lines printed as two switches on and off: without the first, without the second, full."""
-    lines = ((wo_first, 0, 1), (wo_second, 1, 0), ("full", 1, 1))
-    names = {first: first.replace("_ssl", " feature"), second: second.replace("_ssl", " feature")}
-    return tuple(
-        Printed(
-            variant,
-            f"{names[first]} {'✗✓'[on_first]}, {names[second]} {'✗✓'[on_second]}",
-            f"{first}={on_first};{second}={on_second}",
-        )
-        for variant, on_first, on_second in lines
-    )
-
-
-def _threshold(**names: str) -> tuple[Printed, ...]:
-    return tuple(Printed(v, name, f"threshold={name}") for v, name in names.items())
-
-
-TABLES = {
-    3: Layout(
-        paper="MKTN",
-        title="Main ablation study",
-        legend="CSM: cross-sentence semantic mining. OPM: object-phrase prototype matching."
-        " APA: activity-sentence prototype alignment. AVM: adaptive video-query matching.",
-        model="mktn",
-        datasets=("activitynet", "charades", "tacos"),
-        lines=_named(
-            wo_csm="w/o CSM",
-            wo_opm="w/o OPM",
-            wo_apa="w/o APA",
-            wo_avm="w/o AVM",
-            full="Full",
-        ),
-    ),
-    4: Layout(
-        paper="MKTN",
-        title="Ablation study on cross-sentence semantic mining",
-        legend="Ours leaves out, in turn: the position among the video's queries; the attention"
-        " among queries; words and phrases in the memory.",
-        model="mktn",
-        datasets=("activitynet",),
-        lines=_named(
-            wo_temporal="w/o Temporal relationship",
-            wo_contextual="w/o Contextual relationship",
-            wo_semantic="w/o Semantic relationship",
-            full="Full",
-        ),
-    ),
-    5: Layout(
-        paper="MKTN",
-        title="Ablation study on adaptive video-query matching",
-        legend="Features: cross-modal contrast via self-supervision; ours leaves out a layer of"
-        " the joint space and the hinge on negative videos (visual) or queries (textual)."
-        " Threshold: ours is at its final value throughout, linear in the training's progress,"
-        " or as configured. Full stands in both halves.",
-        model="mktn",
-        datasets=("activitynet",),
-        lines=(
-            *_switched("visual_ssl", "textual_ssl", "wo_visual_contrast", "wo_textual_contrast"),
-            *_threshold(
-                fixed_threshold="Fixed threshold",
-                wo_cosine="w/o cos(p*pi + 1)",
-                full="w/ cos(p*pi + 1)",
-            ),
-        ),
-    ),
-    6: Layout(
-        paper="MKTN",
-        title="Ablation study on object-phrase prototype matching",
-        legend="CAP: constructing appearance prototypes; ours without it compares patches with"
-        " words. OCA: object-phrase cross-modal alignment; ours without it has object prototypes"
-        " but no phrases and no S_op.",
-        model="mktn",
-        datasets=("activitynet",),
-        lines=_switched("CAP", "OCA", "wo_cap", "wo_oca"),
-    ),
-    7: Layout(
-        paper="MKTN",
-        title="Ablation study on activity-sentence prototype alignment",
-        legend="BMP: building motion prototypes; ours without it has one activity, the mean"
-        " frame. AA: activity-sentence alignment; ours without it has the prototypes but no"
-        " S_es.",
-        model="mktn",
-        datasets=("activitynet",),
-        lines=_switched("BMP", "AA", "wo_bmp", "wo_aa"),
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of the csv.
-
-    `value` and its interval in per cent, `reported` as printed or empty, `difference` to full
-    in points with its interval, None for full itself, for baselines, and where full is absent.
+    Models are those of `systems`, of mktn the `variants`.
     """
-
-    model: str
-    variant: str
-    dataset: str
-    key: Key
-    value: Interval
-    queries: int
-    seeds: tuple[int, ...]
-    reported: str
-    source: str
-    difference: Interval | None
-    features: str  # where they came from, the short form
-
-    def cells(self) -> list[str]:
-        """The fields in the order of `COLUMNS`; numbers with two decimals."""
-        metric, n, iou = self.key
-        return [
-            self.model,
-            self.variant,
-            self.dataset,
-            metric,
-            "" if n is None else str(n),
-            "" if iou is None else f"{iou:g}",
-            *two_decimals(self.value),
-            str(self.queries),
-            str(len(self.seeds)),
-            self.reported,
-            self.source,
-            *(two_decimals(self.difference) if self.difference else ("", "", "")),
-            self.features,
-        ]
+    source = config["source"]
+    datasets = [dataset for dataset in config["datasets"] if shown.holds(dataset, source)]
+    systems = [
+        (model, variant)
+        for model, variant in shown.systems
+        if model in config["systems"] and (model != "mktn" or variant in config["variants"])
+    ]
+    return datasets, systems
 
 
-def two_decimals(interval: Interval, sign: str = "-") -> list[str]:
-    """Value, low and high with two decimals; `sign` "+" writes the sign of positive ones too."""
-    numbers = (interval.value, interval.ci_low, interval.ci_high)
-    # Adding 0.0 turns the -0.00 of a tiny negative number into 0.00.
-    return [f"{round(number, 2) + 0.0:{sign}.2f}" for number in numbers]
+def tables_of(config: Mapping[str, Any]) -> list[str]:
+    """The configured tables that have something to show, in the order of TABLES."""
+    wanted = {str(name) for name in config["tables"]}
+    return [
+        name for name, layout in TABLES.items() if name in wanted and all(asked_of(layout, config))
+    ]

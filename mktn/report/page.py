@@ -15,8 +15,8 @@ class Table:
     """The Markdown that `mktn tables` wrote, in parts."""
 
     path: Path
-    title: str  # "Table 3: Main ablation study"
-    preface: str  # source, seeds, how to read
+    title: str  # "Table 3: Main ablation study", "Table 4 of IA-Net: Ablation study"
+    preface: str  # source and, of scores, seeds and how to read them
     sections: str  # a section a dataset, and the legend
 
 
@@ -54,12 +54,16 @@ def read_table(path: Path) -> Table:
 
 def as_page(tables: Sequence[Table]) -> str:
     """One page: the preface once, then each table a level deeper."""
-    first = tables[0]
+    # A table of speed alone has no seeds to speak of.
+    first = max(tables, key=lambda table: table.preface.count("\n\n"))
+    shared = first.preface.split("\n\n")
     for table in tables:
-        if table.preface != first.preface:
-            mine, theirs = table.preface.splitlines(), first.preface.splitlines()
-            differing = [pair for pair in zip(mine, theirs, strict=False) if len(set(pair)) > 1]
-            found, expected = differing[0] if differing else (mine[-1], theirs[-1])
+        mine = table.preface.split("\n\n")
+        differing = [
+            (one, other) for one, other in zip(mine, shared, strict=False) if one != other
+        ]
+        if differing or len(mine) > len(shared):
+            found, expected = differing[0] if differing else (mine[-1], shared[-1])
             raise UserError(
                 "tables differ in what they share",
                 where=table.path,
@@ -67,7 +71,9 @@ def as_page(tables: Sequence[Table]) -> str:
                 expected=f"{expected[:80]!r}, as in {first.path}",
                 do="make the tables again from runs of one source and the same seeds",
             )
-    parts = [f"# {_numbers(tables)}: ours beside the published numbers", first.preface]
+    own = first.preface.startswith("**Source: own.**")  # nobody has published numbers of it
+    beside = "" if own else ": ours beside the published numbers"
+    parts = [f"# {_numbers(tables)}{beside}", first.preface]
     for table in tables:
         deeper = f"\n{table.sections.strip()}".replace("\n## ", "\n### ").strip()
         parts += [f"## {table.title}", deeper]

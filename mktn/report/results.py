@@ -29,6 +29,7 @@ from mktn.checksums import read_sealed_json
 from mktn.datasets import PARTITIONS
 from mktn.engine.metrics import METRICS_FORMAT
 from mktn.errors import UserError
+from mktn.report.lines import System, name_of
 
 SOURCES = ("synthetic", "simulated", "published", "own")
 VALIDATIONS = ("official", "held_out", "own")
@@ -78,6 +79,11 @@ class Run:
     sentence_vectors: str = NOT_RECORDED
     features_sha256: str = NOT_RECORDED
     text_sha256: str = NOT_RECORDED
+
+    @property
+    def system(self) -> System:
+        """Model and variant."""
+        return self.model, self.variant
 
 
 TYPES: dict[str, type | tuple[type, ...]] = {
@@ -174,8 +180,8 @@ def _read_metrics(path: Path, rows: list[Any]) -> dict[Key, Interval]:
     return metrics
 
 
-def check_runs(runs: Sequence[Run], variants: Sequence[str]) -> None:
-    """Every dataset must have every variant with the same seeds, scored in the same way.
+def check_runs(runs: Sequence[Run], systems: Sequence[System]) -> None:
+    """Every dataset must have every system with the same seeds, scored in the same way.
 
     Raises UserError on a run that stands twice or is missing, on runs of several sources, and,
     within a dataset, on another split, comparison, NMS, validation, count or set of metrics, or on
@@ -201,12 +207,12 @@ def check_runs(runs: Sequence[Run], variants: Sequence[str]) -> None:
                 expected="standard",
                 do="see mktn test-sets for the test sets of other partitions",
             )
-        if run.model not in BASELINES and run.variant not in variants:
+        if run.model not in BASELINES and run.system not in systems:
             raise UserError(
                 "variant is not in the table",
                 where=run.path,
-                found=run.variant,
-                expected=", ".join(variants),
+                found=name_of(run.system, systems),
+                expected=", ".join(name_of(system, systems) for system in systems),
             )
         check_same(run, runs[0], ("source", "bootstraps"), "runs of one table")
     baselines = {run.model for run in runs if run.model in BASELINES}
@@ -221,7 +227,7 @@ def check_runs(runs: Sequence[Run], variants: Sequence[str]) -> None:
                     where=run.path,
                     expected=f"those of {of_dataset[0].path}",
                 )
-        _check_complete(dataset, of_dataset, variants, baselines)
+        _check_complete(dataset, of_dataset, systems, baselines)
 
 
 def check_same(run: Run, first: Run, names: Sequence[str], which: str) -> None:
@@ -237,15 +243,15 @@ def check_same(run: Run, first: Run, names: Sequence[str], which: str) -> None:
 
 
 def _check_complete(
-    dataset: str, runs: Sequence[Run], variants: Sequence[str], baselines: set[str]
+    dataset: str, runs: Sequence[Run], systems: Sequence[System], baselines: set[str]
 ) -> None:
     seeds = sorted({run.seed for run in runs if run.model not in BASELINES})
-    for variant in variants:
-        found = sorted(r.seed for r in runs if r.model not in BASELINES and r.variant == variant)
+    for system in systems:
+        found = sorted(run.seed for run in runs if run.system == system)
         if found != seeds or not found:
             raise UserError(
                 "runs of a variant are missing",
-                where=f"{dataset}, {variant}",
+                where=f"{dataset}, {name_of(system, systems)}",
                 found=f"seeds {found}" if found else "no run",
                 expected=f"seeds {seeds}" if seeds else "at least one",
                 do="give its metrics.json to --metrics, or leave the variant out of --variants",

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mktn.errors import UserError
-from mktn.models.variants import VARIANTS
-from mktn.report.layouts import TABLES
+from mktn.report.layouts import TABLES, asked_of, tables_of
+from mktn.report.lines import System
 from mktn.report.run_status import STATES, RunStatus, all_statuses, duration, not_started, order
 
 WIDTH = 100
@@ -80,15 +80,10 @@ def configured_runs(config: Mapping[str, Any]) -> list[str]:
     try:
         partition = config.get("pairs", {}).get("partition", "standard")
         place = config["source"] + ("" if partition == "standard" else f"-{partition}")
-        needed = [
-            (dataset, variant)
-            for dataset in config["datasets"]
-            for variant in config["variants"]
-            if partition != "standard" or _shown(dataset, variant)
-        ]
+        needed = _needed(config, partition == "standard")
         runs = [
-            f"{place}/{dataset}/{config['model']}/{variant}/seed{int(seed)}"
-            for dataset, variant in needed
+            f"{place}/{dataset}/{model}/{variant}/seed{int(seed)}"
+            for dataset, (model, variant) in needed
             for seed in config["seeds"]
         ]
         first = int(config["seeds"][0])
@@ -106,11 +101,15 @@ def configured_runs(config: Mapping[str, Any]) -> list[str]:
         ) from error
 
 
-def _shown(dataset: str, variant: str) -> bool:
-    layouts = TABLES.values()
-    return variant in VARIANTS and any(
-        dataset in layout.datasets and variant in layout.variants for layout in layouts
-    )
+def _needed(config: Mapping[str, Any], standard: bool) -> list[tuple[str, System]]:
+    """Each trained system on each dataset, once; another partition has its test sets alone."""
+    if not standard:
+        return [(d, (config["model"], v)) for d in config["datasets"] for v in config["variants"]]
+    needed: dict[tuple[str, System], None] = {}
+    for name in tables_of(config):
+        datasets, systems = asked_of(TABLES[name], config)
+        needed |= dict.fromkeys((d, system) for d in datasets for system in systems)
+    return list(needed)
 
 
 def _configuration(files: Sequence[str]) -> dict[str, Any]:

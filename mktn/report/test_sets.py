@@ -13,7 +13,8 @@ from mktn.datasets import PARTITIONS
 from mktn.engine.rescore import ANNOTATORS, HUMAN_SETS
 from mktn.errors import UserError
 from mktn.files import written_beside
-from mktn.report.layouts import titles, two_decimals
+from mktn.models.variants import VARIANTS_OF
+from mktn.report.layouts import titles
 from mktn.report.markdown import SOURCE_STATEMENTS, VALIDATION
 from mktn.report.results import (
     BASELINES,
@@ -25,6 +26,7 @@ from mktn.report.results import (
     over_seeds,
     read_run,
 )
+from mktn.report.rows import two_decimals
 
 COLUMNS = (
     *("source", "dataset", "partition", "test_set", "model", "variant", "metric", "n", "iou"),
@@ -40,7 +42,7 @@ MEANINGS = {
     "novel_word": "words that training does not have",
     **{name: f"the queries annotated again, against {what}" for name, what in HUMAN_SETS.items()},
 }
-SYSTEMS = (*BASELINES, "mktn", ANNOTATORS)
+SYSTEMS = (*BASELINES, *VARIANTS_OF, ANNOTATORS)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

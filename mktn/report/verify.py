@@ -19,7 +19,8 @@ from mktn.features.store_checksums import StoreChecksums, is_store
 DEFAULT = ("data", "runs")
 SHOWN = 5  # files without a checksum that are named
 # Ours have a checksum in them.
-SEALED = ("*.parquet", "*.safetensors", "config.json", "metrics*.json", "diagnoses.json")
+SEALED = ("*.parquet", "*.safetensors", "config.json", "metrics*.json", "diagnoses.json",
+          "efficiency.json")  # fmt: skip
 
 
 @dataclass(frozen=True)

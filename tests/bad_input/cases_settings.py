@@ -10,6 +10,7 @@ from tests.bad_input.case import Case
 from tests.bad_input.spoil import folder, other_bytes, put
 from tests.bad_input.world import (
     COMMANDS,
+    EFFICIENCY,
     EVALUATE,
     IMPORT,
     OWN,
@@ -23,6 +24,7 @@ from tests.bad_input.world import (
 
 WITHOUT_SETTINGS = (
     *("reannotations", "features", "diagnostics", "tables", "test-sets", "page"),
+    "efficiency-table",
     *("verify", "status"),
 )
 
@@ -121,6 +123,10 @@ def _cases() -> Iterator[Case]:
         Case("an unknown source", "evaluate", r"source", settings=score(source="real")),
         Case("a run of another partition", "evaluate", r"another partition",
              settings=score(partition="cd")),
+        Case("no round", "efficiency", r"repeats 0", settings={**EFFICIENCY, "repeats": 0}),
+        Case("no video", "efficiency", r"videos 0", settings={**EFFICIENCY, "videos": 0}),
+        Case("a measurement of another source", "efficiency", r"another source",
+             settings={**EFFICIENCY, "source": "published"}),
         Case("a diagnosis of another source", "diagnose", r"another source",
              settings=score(source="published")),
         Case("a negative duration", "synthesize", r"duration_s is -3",

@@ -185,6 +185,8 @@ def _cases() -> Iterator[Case]:
              array("t.zarr", lambda a: np.full_like(a, np.nan))),
         Case("NaN in features of a diagnosis", "diagnose", r"not finite",
              array("t.zarr", lambda a: np.full_like(a, np.nan))),
+        Case("NaN in features of a measurement", "efficiency", r"not finite|not a number",
+             array("t.zarr", lambda a: np.full_like(a, np.nan))),
         Case("NaN in sentences", "relate", r"not finite",
              array("text.zarr", lambda a: np.full_like(a, np.nan), "sentences")),
         Case("fewer features than the manifest has", "train", r"rows that the arrays have not",

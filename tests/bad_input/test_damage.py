@@ -48,6 +48,8 @@ READ: dict[str, list[str]] = {
     ],
     "score": ["run/predictions.parquet", "pairs.parquet"],
     "diagnose": ["run/model.safetensors", "run/config.json", "pairs.parquet"],
+    "efficiency": ["run/model.safetensors", "run/config.json"],
+    "efficiency-table": ["run/efficiency.json"],
     "diagnostics": [
         *("run/metrics.json", "run/predictions.parquet", "run/diagnoses.json", "pairs.parquet"),
     ],

@@ -38,6 +38,9 @@ EVALUATE = {
     "bootstraps": 20,
 }  # fmt: skip
 SCORE = {"ious": [0.3, 0.5], "bootstraps": 20}
+EFFICIENCY = {
+    "source": "synthetic", "dataset": DATASET, "warm_up_batches": 1, "repeats": 1, "videos": 1,
+}  # fmt: skip
 SIMULATE = {
     "frames": 6, "dimension": 16, "patches": 0, "occurrences": 2, "tacos_version": "tall",
 }  # fmt: skip
@@ -104,6 +107,11 @@ COMMANDS: dict[str, tuple[str, Any]] = {
     ),
     "score": ("run/predictions.parquet --pairs pairs.parquet --json out/scores.json", SCORE),
     "diagnose": (f"--run run {DATA} --out out/diagnoses.json", EVALUATE),
+    "efficiency": (f"--run run {DATA} --out out/efficiency.json", EFFICIENCY),
+    "efficiency-table": (
+        "--efficiency run/efficiency.json --csv out/e.csv --markdown out/e.md",
+        None,
+    ),
     "diagnostics": (
         "--metrics run/metrics.json query_only/metrics.json video_only/metrics.json"
         " --predictions run/predictions.parquet query_only/predictions.parquet"
@@ -165,6 +173,7 @@ def make(folder: Path) -> None:
         _do("train", {"run": run}, settings={**TRAIN, "loader": loader})
         _do("evaluate", {}, run=run, **_scores(run))
     _do("diagnose", {}, out="run/diagnoses.json")
+    _do("efficiency", {}, out="run/efficiency.json")
     (folder / "random").mkdir()
     words = command_line("evaluate", **_scores("random"))
     words[words.index("--run") : words.index("--run") + 2] = ["--baseline", "random"]

@@ -5,10 +5,14 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from mktn.cli import main
-from mktn.engine import similarity_bench
+from mktn.engine import map_bench, similarity_bench
 from mktn.engine.similarity_bench import SimilaritySettings
+from mktn.models.map_network import MapNetwork
+from mktn.models.proposals import ProposalMap
 
 PHASES = ("decode_only", "model_only", "end_to_end")
 SMALL = {
@@ -91,3 +95,26 @@ def test_an_import_holds_one_video_and_one_shard(tmp_path: Path) -> None:
     assert row["mb_per_s"] > 0
     assert row["h5py_mb_per_s"] > row["mb_per_s"]
     assert [path.name for path in tmp_path.iterdir()] == ["i.csv"]
+
+
+def test_the_map_network_is_measured_both_ways(tmp_path: Path) -> None:
+    small = {"cells": 8, "counts": [4, 2], "width": 16, "layers": 2, "queries": 2, "repeats": 3}
+    (row,) = bench("map", small, tmp_path / "m.csv")
+    assert (row["moments"], row["counts"]) == ("29", "4+2")
+    assert min(float(row[name]) for name in ("pairs_per_s_plain", "pairs_per_s_tiles")) > 0
+    assert float(row["difference"]) < 3e-5
+
+
+def test_the_products_of_the_map_network_are_those_that_torch_counts() -> None:
+    settings = map_bench.MapSettings(cells=8, counts=(4, 2), width=16, layers=2)
+    network = MapNetwork(ProposalMap(8, (4, 2)), 16, 5, 2).eval()
+    x = torch.randn(1, 29, 16)
+    for way, expected in (
+        (network.plain, map_bench.plain_products(settings)),
+        (network.by_tiles, map_bench.tile_products(network)),
+    ):
+        with torch.no_grad():
+            way(x)  # the weights' own transform is made once
+            with FlopCounterMode(display=False) as counted:
+                way(x)
+        assert counted.get_total_flops() == 2 * expected

@@ -121,36 +121,40 @@ def write_run(
 
 
 def write_runs(
-    folder: Path, table: int = 3, seeds: Sequence[int] = (0,), **changes: Any
+    folder: Path, table: str = "3", seeds: Sequence[int] = (0,), **changes: Any
 ) -> list[tuple[Path, Path]]:
     """Every run of a table, with both baselines, on each of its datasets."""
     layout = TABLES[table]
-    systems = [*SYSTEMS, *(("mktn", variant) for variant in layout.variants)]
+    systems = [*SYSTEMS, *layout.systems]
     return [
         write_run(folder, dataset, model, variant, seed, **changes)
         for dataset in layout.datasets
         for model, variant in systems
-        for seed in (seeds if model == "mktn" else seeds[:1])
+        for seed in (seeds[:1] if variant == "baseline" else seeds)
     ]
 
 
-def tables(folder: Path, runs: Sequence[tuple[Path, Path]], *more: str, table: int = 3) -> int:
-    """`mktn tables` on the runs: writes table{n}.csv and .md, gives the exit status."""
-    pairs = [write_pairs(folder, dataset) for dataset in TABLES[table].datasets]
+def tables(folder: Path, runs: Sequence[tuple[Path, Path]], *more: str, table: str = "3") -> int:
+    """`mktn tables` on the runs: writes its csv and .md, gives the exit status."""
+    layout = TABLES[table]
+    pairs = [write_pairs(folder, dataset) for dataset in layout.datasets]
+    scored = [
+        *("--metrics", *(str(metrics) for metrics, _ in runs)),
+        *("--predictions", *(str(predictions) for _, predictions in runs)),
+        *("--pairs", *map(str, pairs)),
+    ]
     return main(
         [
-            *("tables", "--metrics", *(str(metrics) for metrics, _ in runs)),
-            *("--predictions", *(str(predictions) for _, predictions in runs)),
-            *("--pairs", *map(str, pairs), "--reported", str(REPORTED), "--table", str(table)),
-            *("--csv", str(folder / f"table{table}.csv")),
-            *("--markdown", str(folder / f"table{table}.md"), *more),
+            *("tables", *(scored if runs else []), "--reported", str(REPORTED), "--table", table),
+            *("--csv", str(folder / f"{layout.stem}.csv")),
+            *("--markdown", str(folder / f"{layout.stem}.md"), *more),
         ]
     )
 
 
-def rows(folder: Path, table: int = 3) -> Callable[..., dict[str, str]]:
+def rows(folder: Path, table: str = "3") -> Callable[..., dict[str, str]]:
     """A look-up of the one row of the csv that has the given fields."""
-    frame = pl.read_csv(folder / f"table{table}.csv", infer_schema=False).fill_null("")
+    frame = pl.read_csv(folder / f"{TABLES[table].stem}.csv", infer_schema=False).fill_null("")
 
     def row(**fields: object) -> dict[str, str]:
         found = frame.filter(*(pl.col(name) == str(value) for name, value in fields.items()))
@@ -169,3 +173,53 @@ def grids(text: str) -> list[list[list[str]]]:
         elif blocks[-1]:
             blocks.append([])
     return [block for block in blocks if block]
+
+
+def write_efficiency(
+    folder: Path, dataset: str, model: str, variant: str, vps: float, **changes: Any
+) -> Path:
+    """efficiency.json of a run; `vps` of origin, cached is twice and multi_pair thrice as fast."""
+    speeds = {"origin": vps, "cached": 2 * vps, "batched": 1.5 * vps, "multi_pair": 3 * vps}
+
+    def spread(value: float) -> dict[str, float]:
+        return {"value": value, "low": 0.9 * value, "high": 1.2 * value}
+
+    document = {
+        **{"format": 1, "source": "synthetic", "dataset": dataset, "partition": "standard"},
+        **{"model": model, "variant": variant, "seed": 0, "weights": "trained"},
+        **{"sizes": {"frames": 12}, "split": "test", "videos": VIDEOS, "queries": 24},
+        **{"split_videos": VIDEOS, "split_queries": 24, "device": "cpu", "device_name": "a CPU"},
+        **{"cpus": 2, "dtype": "float32", "threads": 1, "torch": "2.9", "batch_queries": 24},
+        **{"warm_up_batches": 10, "repeats": 7, "n": 5, "nms": 0.5},
+        **{"load_average_before": [0.1] * 3, "load_average_after": [0.1] * 3},
+        **{"text_out": "", "operations": "", "memory": "", "parameters": 2_500_000},
+        **{"parameters_by_part": {}, "weights_mb": 10.0},
+        "modes": [
+            {
+                **{"mode": mode, "text": text, "batches": 3, "vps": spread(value)},
+                **{"qps": spread(3 * value), "seconds_query": spread(1 / (3 * value))},
+                **{"cpu_share": 0.9, "gflops_query": None, "peak_mb": None},
+            }
+            for text, times in (("in", 1.0), ("out", 2.0))
+            for mode, value in ((mode, times * speed) for mode, speed in speeds.items())
+        ],
+        "ratios": [],
+        **changes,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{dataset}-{model}-{variant}-efficiency.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def efficiencies(folder: Path, table: str) -> list[str]:
+    """The option with efficiency.json of every system; the nth has n + 1 videos a second."""
+    layout = TABLES[table]
+    return [
+        "--efficiency",
+        *(
+            str(write_efficiency(folder, dataset, *system, vps=n + 1.0))
+            for dataset in layout.datasets
+            for n, system in enumerate(layout.systems)
+        ),
+    ]

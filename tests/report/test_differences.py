@@ -189,9 +189,9 @@ def edit(path: Path, change: Any) -> None:
 def test_predictions_that_do_not_belong_to_the_metrics_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], change: Any, message: str
 ) -> None:
-    runs = write_runs(tmp_path / "runs", 4)
+    runs = write_runs(tmp_path / "runs", "4")
     edit(runs[-1][1], change)
-    assert tables(tmp_path, runs, table=4) == 2
+    assert tables(tmp_path, runs, table="4") == 2
     error = capsys.readouterr().err
     assert message in error
     assert runs[-1][1].name in error
@@ -202,32 +202,32 @@ def test_predictions_that_do_not_belong_to_the_metrics_are_refused(
 def test_predictions_of_other_runs_other_queries_or_no_pairs_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runs = write_runs(tmp_path / "runs", 4)
+    runs = write_runs(tmp_path / "runs", "4")
     (metrics, predictions), (other, others) = runs[-2:]
-    assert tables(tmp_path, [*runs[:-2], (metrics, others), (other, predictions)], table=4) == 2
+    assert tables(tmp_path, [*runs[:-2], (metrics, others), (other, predictions)], table="4") == 2
     error = capsys.readouterr().err
     assert "predictions do not give the metrics" in error
     assert "give the predictions in the order of the metrics" in error
     for _, path in runs:
         edit(path, lambda frame: frame.filter(pl.col("pair_id") != "test/v0#0"))
-    assert tables(tmp_path, runs, table=4) == 2
+    assert tables(tmp_path, runs, table="4") == 2
     assert "found 23 queries of 8 videos, expected 24 of 8" in capsys.readouterr().err
     for more, message in (
         (("--predictions", str(predictions)), "--predictions: not one file a run, found 1"),
         (("--pairs", str(tmp_path / "absent")), "table cannot be read"),
         (("--pairs", str(write_pairs(tmp_path, "tacos"))), "no pairs of a dataset, found tacos"),
     ):
-        assert tables(tmp_path, runs, *more, table=4) == 2
+        assert tables(tmp_path, runs, *more, table="4") == 2
         assert message in capsys.readouterr().err
 
 
 def test_a_metric_without_a_value_for_each_query_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runs = write_runs(tmp_path / "runs", 4)
+    runs = write_runs(tmp_path / "runs", "4")
     for metrics, _ in runs:
         document = json.loads(metrics.read_text())
         document["metrics"].append({**document["metrics"][0], "metric": "VPS"})
         metrics.write_text(json.dumps(document))
-    assert tables(tmp_path, runs, table=4) == 2
+    assert tables(tmp_path, runs, table="4") == 2
     assert "metric has no value a query, found VPS" in capsys.readouterr().err

@@ -226,6 +226,29 @@ def test_the_configured_runs_are_those_that_the_tables_show() -> None:
     assert f"{'synthetic-cd'}/charades/mktn/wo_cap/seed4" in configured_runs(config)
 
 
+def test_configured_tables_of_other_models_need_their_runs_once() -> None:
+    import yaml
+
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    # Five models on three datasets; +MKTN of three; 13 ablations of IA-Net; baselines.
+    config["tables"] = [1, 2, "ianet1", "ianet4"]
+    runs = configured_runs(config)
+    assert len(runs) == len(set(runs)) == 5 * 3 + 3 + 13 + 2 * 3
+    config["tables"], config["systems"] = [1], ["mktn", "mmn"]
+    assert len(configured_runs(config)) == 2 * 3 + 2 * 3
+    assert "synthetic/tacos/mmn/origin/seed0" in configured_runs(config)
+
+
+def test_models_stand_in_blocks_of_their_own(tmp_path: Path, capsys) -> None:
+    trained(tmp_path, "synthetic/charades/mmn/plus_mktn/seed0")
+    told(tmp_path, f"{CHARADES}/full/seed0", state="interrupted")
+    assert main(["status", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    heads = [line for line in lines if " / " in line]
+    assert heads == ["synthetic / charades / mktn", "synthetic / charades / mmn"]
+    assert lines[-1] == "2 runs: 1 done, 1 interrupted"
+
+
 def test_what_is_no_folder_or_no_configuration_is_one_line(tmp_path: Path, capsys) -> None:
     assert main(["status", str(tmp_path / "absent")]) == 2
     (tmp_path / "odd.yaml").write_text("source: 3")

@@ -46,6 +46,7 @@ UNUSED = {
         *(f"engine/{name}.py" for name in ("checkpoint", "decode", "predict")),
         *CRITERION,
     },
+    "efficiency": {"engine/baselines.py", "engine/metrics.py", "features/origin.py", *CRITERION},
     "diagnose": {"engine/baselines.py", "features/origin.py", *CRITERION},
 }
 # Steps that read annotations; others have a name from a package that holds the readers.
@@ -82,7 +83,7 @@ def closure(file: Path) -> set[str]:
     return {path.relative_to(PACKAGE).as_posix() for path in seen} - {"__init__.py"}
 
 
-@pytest.mark.parametrize("step", [s for s in STEP_CODE if s not in ("table", "diagnostics")])
+@pytest.mark.parametrize("step", STEP_CODE)
 def test_a_rule_names_all_that_its_command_imports(step: str) -> None:
     listed: set[str] = set()
     for name in STEP_CODE[step]:
@@ -94,6 +95,6 @@ def test_a_rule_names_all_that_its_command_imports(step: str) -> None:
     runs = closure(Path(str(module.__file__))) - COMMON - UNUSED.get(step, set())
     if step not in READING:
         runs = {name for name in runs if not re.match(r"datasets/(?!sentences|synth)", name)}
-    if step.startswith(("table", "test_sets", "diagnostics")):
+    if step.startswith(("table", "test_sets", "diagnostics", "efficiency_table", "figure")):
         runs = {name for name in runs if name.startswith("report/")}
     assert runs <= listed, sorted(runs - listed)

@@ -10,6 +10,7 @@ import yaml
 from mktn.config import check, for_dataset, with_numbers
 from mktn.errors import UserError
 from mktn.models.variants import VARIANTS
+from mktn.report.layouts import TABLES
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
@@ -37,6 +38,13 @@ def test_each_override_matches_the_schema(path: Path) -> None:
 def test_the_schema_lists_the_variants_of_the_code() -> None:
     schema = yaml.safe_load(SCHEMA.read_text())
     assert schema["properties"]["variants"]["items"]["enum"] == list(VARIANTS)
+
+
+def test_the_schema_lists_the_tables_and_their_models() -> None:
+    listed = yaml.safe_load(SCHEMA.read_text())["properties"]
+    assert [str(name) for name in listed["tables"]["items"]["enum"]] == list(TABLES)
+    models = {model for layout in TABLES.values() for model, _ in layout.systems}
+    assert set(listed["systems"]["items"]["enum"]) == models == set(default()["systems"])
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,17 @@ STEPS = ("train", "extract_video", "evaluate", "pairs", "table")
 CHARADES = SimpleNamespace(dataset="charades")
 
 
-def table(source: str = "synthetic", given: Any = None, **config: Any) -> dict[str, Any]:
+def table(
+    source: str = "synthetic", given: Any = None, cores: int | None = None, **config: Any
+) -> dict[str, Any]:
     """rules/resources.smk as the rules see it. `given`: the profile's default resources."""
     scope: dict[str, Any] = {
         "SOURCE": source,
         "config": {"device": "auto", "threads": 2, **config},
         "of": lambda dataset, *keys: {"loader": 12.5, "extract": 3}[keys[0]],
-        "workflow": SimpleNamespace(resource_settings=SimpleNamespace(default_resources=given)),
+        "workflow": SimpleNamespace(
+            resource_settings=SimpleNamespace(default_resources=given, cores=cores)
+        ),
     }
     exec((ROOT / "rules" / "resources.smk").read_text(), scope)
     return scope
@@ -67,7 +71,7 @@ def test_features_in_memory_count_where_they_are_large() -> None:
     assert asked("train", source="published")["mem_mb"] == 3000 + 12500
 
 
-@pytest.mark.parametrize("step", ["train", "extract_video", "evaluate", "diagnose"])
+@pytest.mark.parametrize("step", ["train", "extract_video", "evaluate", "diagnose", "efficiency"])
 def test_a_gpu_is_asked_for_by_what_takes_a_device_unless_that_is_the_cpu(step: str) -> None:
     assert asked(step)["gpu"] == 1
     assert not {"gpu", "nodes"} & set(asked(step, device="cpu"))
@@ -81,6 +85,23 @@ def test_processes_multiply_what_a_training_has() -> None:
     assert (table()["cpus"]("train"), table(processes=2)["cpus"]("train")) == (2, 4)
     assert table(processes=2)["cpus"]("evaluate") == 2
     assert table()["cpus"]("extract_video")(CHARADES) == 5
+
+
+def test_what_measures_time_has_the_machine_for_itself() -> None:
+    """All cores of this machine; on a cluster a node, and no more cores than torch takes."""
+    known = table()["NEEDS"]
+    assert [step for step in known if known[step].alone] == ["efficiency"]
+    assert table(cores=8)["cpus"]("efficiency") == 8
+    assert table(cores=8)["cpus"]("evaluate") == 2
+    assert "slurm_extra" not in asked("efficiency", cores=8)
+    given = {
+        "slurm_partition": SimpleNamespace(raw="cpu", value=None),
+        "slurm_extra": SimpleNamespace(raw="'--signal=TERM@120'", value=None),
+    }
+    assert table(given=given, cores=8)["cpus"]("efficiency") == 2
+    extra = asked("efficiency", given=given)["slurm_extra"]
+    assert extra == "--signal=TERM@120 --exclusive"
+    assert "slurm_extra" not in asked("evaluate", given=given)
 
 
 def test_the_profile_of_a_cluster_sends_jobs_with_a_gpu_to_their_partition() -> None:

@@ -31,7 +31,14 @@ class GroundingLoss(Protocol):
 
 
 # Of models beside mktn, whose weights stand in LossConfig.
-CLASSES: Mapping[str, str] = MappingProxyType({})
+CLASSES: Mapping[str, str] = MappingProxyType(
+    {
+        "ianet": "mktn.engine.grounding.ianet.WindowLoss",
+        "tan2d": "mktn.engine.grounding.tan2d.MapLoss",
+        "mmn": "mktn.engine.grounding.mmn.MutualLoss",
+        "lcnet": "mktn.engine.grounding.lcnet.CorrespondenceLoss",
+    }
+)
 
 
 def grounding_loss(model: str, settings: Mapping[str, Any]) -> GroundingLoss | None:
