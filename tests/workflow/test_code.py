@@ -79,7 +79,8 @@ def closure(file: Path) -> set[str]:
         path = left.pop()
         if path not in seen:
             seen.add(path)
-            left += imported(path)
+            # What the package itself offers is loaded when it is asked for, and no step asks.
+            left += imported(path) if path != PACKAGE / "__init__.py" else set()
     return {path.relative_to(PACKAGE).as_posix() for path in seen} - {"__init__.py"}
 
 
