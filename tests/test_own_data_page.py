@@ -108,6 +108,43 @@ def test_the_score_of_our_predictions_is_that_of_our_metrics(done: Path) -> None
         assert scores[name] == metrics[name], name
 
 
+@pytest.mark.parametrize(
+    ("model", "variant"),
+    [("ianet", "full"), *((model, "plus_mktn") for model in ("tan2d", "mmn", "lcnet"))],
+)
+def test_other_models_answer_it_too(
+    done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, variant: str
+) -> None:
+    """With the sections of config.yaml, made narrow; then their speed."""
+    section = yaml.safe_load((ROOT / "config.yaml").read_text())["models"][model]
+    sizes = section["sizes"] | {"width": 16, "heads": 2}
+    settings = {
+        **{"source": "own", "dataset": "try", "model": model, "variant": variant},
+        **{"train": {"epochs": 1}, "loader": {"queries": 24}},
+        "sizes": sizes | ({"cells": 12, "counts": [12]} if "cells" in sizes else {}),
+        "grounding": section["grounding"],
+    }
+    protocol = {"source": "own", "dataset": "try", "nms": 0.5, "table_iou": 0.5}
+    speed = protocol | {"repeats": 1, "warm_up_batches": 1, "videos": 2}
+    scoring = protocol | {"validation": "own", "ious": [0.3, 0.5, 0.7], "bootstraps": 20}
+    run = f"--run {tmp_path}/run"
+    data = ("--pairs own/pairs.parquet --groups own/groups.parquet"
+            " --features own/c3d-T12.zarr --text own/text.zarr")  # fmt: skip
+    monkeypatch.chdir(done)
+    for command, given in (
+        (f"train {run} {data} --relations own/relations.parquet", settings),
+        (f"evaluate {run} {data} --rejected own/unusable.parquet"
+         f" --predictions {tmp_path}/p.parquet --metrics {tmp_path}/metrics.json", scoring),
+        (f"efficiency {run} {data} --out {tmp_path}/efficiency.json", speed),
+    ):  # fmt: skip
+        do(["mktn", *command.split(), "--settings", json.dumps(given)], done)
+    for name in ("metrics", "efficiency"):
+        found = json.loads((tmp_path / f"{name}.json").read_text())
+        assert [found[key] for key in ("source", "dataset", "model", "variant")] == [
+            "own", "try", model, variant,
+        ]  # fmt: skip
+
+
 def test_a_table_in_json_gives_the_same_pairs(
     done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
