@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "group": ("mktn.grouping.groups", "clusters of related videos with all their pairs"),
     "train": ("mktn.engine.train", "train one variant"),
     "evaluate": ("mktn.engine.evaluate", "predictions and metrics of a trained run or a baseline"),
+    "score": ("mktn.engine.score", "anyone's predictions under the protocol, with intervals"),
     "rescore": ("mktn.engine.rescore", "predictions against several annotators, and these"),
     "status": ("mktn.report.status", "runs done, running and failed, with their best scores"),
     "diagnose": ("mktn.engine.diagnose", "order, single queries, seen sentences, retrieval"),

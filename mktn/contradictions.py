@@ -102,7 +102,7 @@ def _found(own: Mapping[str, Any]) -> Iterator[tuple[str, object, str]]:
             repr(backbone),
             f"one of {', '.join(PRETRAINED)}, which are trained on synthetic videos",
         )
-    published = own.get("published", {})
-    extracted = published.get("features", "imported") == "extracted"
-    if own.get("source") == "published" and extracted and backbone == "vgg":
+    given = own.get("own" if own.get("source") == "own" else "published", {})
+    extracted = given.get("features", "imported") == "extracted"
+    if own.get("source") in ("published", "own") and extracted and backbone == "vgg":
         yield "features.backbone", "vgg", "a backbone of videos: vgg features are imported"

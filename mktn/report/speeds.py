@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mktn.errors import UserError
 from mktn.report.efficiency_files import Efficiency, Spread, read_efficiency
-from mktn.report.lines import Layout, Line, System, name_of
+from mktn.report.lines import Layout, Line, Shown, System, name_of
 from mktn.report.results import Interval, Run
 
 # The model's own text encoder counts; word and sentence vectors are read before.
@@ -42,7 +42,7 @@ def read_speeds(
 
     Raises UserError as `read_systems` does, and where a system has no file.
     """
-    found = read_systems(paths, systems, layout.datasets, runs)
+    found = read_systems(paths, systems, layout, runs)
     if not layout.quantities:
         return []
     named = dict.fromkeys([run.dataset for run in runs] or [dataset for dataset, _ in found])
@@ -60,7 +60,7 @@ def read_speeds(
 
 
 def read_systems(
-    paths: Sequence[Path], systems: Sequence[System], datasets: Sequence[str], runs: Sequence[Run]
+    paths: Sequence[Path], systems: Sequence[System], shown: Shown, runs: Sequence[Run]
 ) -> dict[tuple[str, System], Efficiency]:
     """`{(dataset, system): its efficiency.json}`, those of a dataset measured in the same way.
 
@@ -71,12 +71,13 @@ def read_systems(
     for path in paths:
         one = read_efficiency(path)
         key = one.dataset, (one.model, one.variant)
-        if one.dataset not in datasets or key[1] not in systems:
+        if not shown.holds(one.dataset, one.source) or key[1] not in systems:
+            theirs = ", ".join("/".join(system) for system in systems)
             raise UserError(
                 "efficiency does not belong in the table",
                 where=path,
                 found=f"{one.model}/{one.variant} on {one.dataset}",
-                expected=f"{', '.join('/'.join(s) for s in systems)} on {', '.join(datasets)}",
+                expected=f"{theirs} on {', '.join(shown.datasets)}",
             )
         if key in found:
             raise UserError(

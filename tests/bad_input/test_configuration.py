@@ -99,6 +99,11 @@ CASES: dict[str, tuple[str, Any, str]] = {
     "a fraction of a channel": ("pretrain.c3d.width", 0.5, r"pretrain\.c3d\.width: .*whole"),
     "a crop that is no part": ("pretrain.c3d.preprocessing.crop", 4096, r"preprocessing.*crop"),
     "a source without its files": ("source", "simulated", r"mirror: .*a directory of the publ"),
+    "a dataset of one's own elsewhere": ("datasets", ["kitchen"], r"datasets\.0: .*own has"),
+    "a benchmark of one's own": ("source", "own", r"datasets\.\d: .*the name of your own"),
+    "a name of another source": ("per_dataset.kitchen", {"own": {}}, r"kitchen: unknown key"),
+    "fractions above 1": ("own.fractions.train", 2, r"own\.fractions\.train: .*from 0 to 1"),
+    "a table that is a number": ("own.table", 5, r"own\.table: .*csv or JSON"),
     "a partition of synthetic data": ("pairs.partition", "cd", r"source: |datasets\.2: "),
 }  # fmt: skip
 

@@ -46,6 +46,7 @@ READ: dict[str, list[str]] = {
         *("run/predictions.parquet", "run/metrics.json"),
         *("pairs.parquet", "groups.parquet", "spans.parquet"),
     ],
+    "score": ["run/predictions.parquet", "pairs.parquet"],
     "diagnose": ["run/model.safetensors", "run/config.json", "pairs.parquet"],
     "efficiency": ["run/model.safetensors", "run/config.json"],
     "efficiency-table": ["run/efficiency.json"],

@@ -37,6 +37,7 @@ EVALUATE = {
     "source": "synthetic", "dataset": DATASET, "ious": [0.3, 0.5], "table_iou": 0.3,
     "bootstraps": 20,
 }  # fmt: skip
+SCORE = {"ious": [0.3, 0.5], "bootstraps": 20}
 EFFICIENCY = {
     "source": "synthetic", "dataset": DATASET, "warm_up_batches": 1, "repeats": 1, "videos": 1,
 }  # fmt: skip
@@ -45,6 +46,8 @@ SIMULATE = {
 }  # fmt: skip
 IMPORT = {"dimension": 4, "fit": "duration", "backbone": "i3d"}
 
+# Of `mktn pairs`, for a table of one's own in place of the published files.
+OWN = {"format": "table", "dataset": "kitchen", "annotations": "own.csv", "videos": "videos"}
 DATA = "--pairs pairs.parquet --groups groups.parquet --features t.zarr --text text.zarr"
 ANNOTATED = f"--dataset {DATASET} --annotations annotations"
 HUMAN = " ".join(f"--human{end} out/human{end}.json" for end in ("", "-with-original"))
@@ -103,6 +106,7 @@ COMMANDS: dict[str, tuple[str, Any]] = {
         " --human-original-only out/original.json",
         None,
     ),
+    "score": ("run/predictions.parquet --pairs pairs.parquet --json out/scores.json", SCORE),
     "diagnose": (f"--run run {DATA} --out out/diagnoses.json", EVALUATE),
     "efficiency": (f"--run run {DATA} --out out/efficiency.json", EFFICIENCY),
     "efficiency-table": (
@@ -192,6 +196,7 @@ def make(folder: Path) -> None:
     _write_human(folder)
     _do("reannotations", {"spans.parquet": ""})
     _write_features(folder)
+    _write_own()
     _write_tacos(folder / "tacos")
     words = "--pairs tacos/pairs.parquet --rejected tacos/rejected.parquet"
     tall = '{"tacos_version": "tall"}'
@@ -236,6 +241,14 @@ def _write_human(folder: Path) -> None:
         lines += [f'{hit},{name},"{sentence}",10,{50 + hit}' for hit in (1, 2)]
     path = folder / "human" / "human_reannotation" / "test_00.csv"
     path.write_text("\n".join(lines) + "\n")
+
+
+def _write_own() -> None:
+    """The pairs as a table of one's own, csv and JSON, with splits and no durations."""
+    columns = ["sentence", "start_s", "end_s", "split"]
+    own = pl.read_parquet("pairs.parquet").select(*columns, video="video_id")
+    own.write_csv("own.csv")
+    own.write_json("own.json")
 
 
 def _write_features(folder: Path) -> None:

@@ -30,6 +30,7 @@ COMMON = {
 # step -> command, where they differ
 OTHER = {
     "evaluate_baseline": "evaluate",
+    "own_pairs": "pairs",
     "table": "tables",
     "tables_page": "page",
 }
@@ -39,6 +40,7 @@ CRITERION = {
 }
 # step -> what its module imports and its numbers do not come from
 UNUSED = {
+    "pairs": {*STEP_CODE["own_pairs"]} - {*STEP_CODE["pairs"]},
     "evaluate": {"engine/baselines.py", *CRITERION},
     "evaluate_baseline": {
         *(f"engine/{name}.py" for name in ("checkpoint", "decode", "predict")),
@@ -48,7 +50,7 @@ UNUSED = {
     "diagnose": {"engine/baselines.py", "features/origin.py", *CRITERION},
 }
 # Steps that read annotations; others have a name from a package that holds the readers.
-READING = {"pairs", "reannotations", "simulate"}
+READING = {"pairs", "own_pairs", "reannotations", "simulate"}
 
 
 def imported(file: Path) -> set[Path]:
