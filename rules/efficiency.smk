@@ -11,9 +11,9 @@ rule efficiency:
     output:
         efficiency=f"{RUN}/efficiency.json",
     log:
-        f"logs/{SOURCE}/efficiency/{{dataset}}-{{model}}-{{variant}}-seed{{seed}}.log",
+        f"logs/{PLACE}/efficiency/{{dataset}}-{{model}}-{{variant}}-seed{{seed}}.log",
     benchmark:
-        f"benchmarks/{SOURCE}/efficiency/{{dataset}}-{{model}}-{{variant}}-seed{{seed}}.tsv"
+        f"benchmarks/{PLACE}/efficiency/{{dataset}}-{{model}}-{{variant}}-seed{{seed}}.tsv"
     conda:
         "../envs/mktn.yaml"
     threads: cpus("efficiency")
