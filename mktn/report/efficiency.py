@@ -30,7 +30,6 @@ OF_DEVICE = (
     *("videos", "queries", "split_videos", "split_queries", "partition", "dtype", "threads"),
     *("torch", "batch_queries", "nms"),
 )
-BUSY = 0.9  # a share of a processor below which something else took it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -219,7 +218,7 @@ def _said(one: Efficiency) -> str:
         said = " and ".join(f"{_spread(ratio)} x `{b}`" for b, ratio in found if ratio)
         text += f" Its `multi_pair` is {said} of {one.beside.model} `{one.beside.variant}`,"
         text += " which took turns with it."
-    if one.device == "cpu" and min(shares) < BUSY:
+    if one.busy:
         text += (
             " **Something else ran beside it**: in a mode it had"
             f" {min(shares):.2f} of a processor."

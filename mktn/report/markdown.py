@@ -60,6 +60,7 @@ def as_markdown(
             f"## {title}",
             *([_protocol(of_runs)] if of_runs else []),
             *dict.fromkeys(f"Efficiency: {speed.where}." for speed in of_speeds),
+            *([_load(of_speeds, layout)] if of_speeds else []),
             *_without_differences(of_runs, layout),
             grid(of_dataset, layout, lines, columns),
         ]
@@ -81,6 +82,15 @@ def preface(source: str, runs: Sequence[Run]) -> str:
             " Every IoU threshold and mIoU are in the csv.",
         ]
     return "\n\n".join(said)
+
+
+def _load(speeds: Sequence[Speed], layout: Layout) -> str:
+    """What else the machine did while the speeds of a dataset were measured."""
+    low, high = min(s.load for s in speeds), max(s.load for s in speeds)
+    loads = f"{low:.1f}" if f"{low:.1f}" == f"{high:.1f}" else f"{low:.1f} to {high:.1f}"
+    said = f"Load average of the machine before each: {loads}."
+    busy = ", ".join(f"`{name_of(s.system, layout.systems)}`" for s in speeds if s.busy)
+    return f"{said} **Something else took the processor** of {busy}." if busy else said
 
 
 def _without_differences(runs: Sequence[Run], layout: Layout) -> list[str]:

@@ -32,6 +32,8 @@ class Speed:
     system: System
     queries: int
     where: str  # on what it was measured: a line
+    load: float  # average of the machine before, over a minute
+    busy: bool  # whether something else took the processor meanwhile
     quantities: Mapping[str, Interval]
 
 
@@ -55,7 +57,18 @@ def read_speeds(
             other = found.get((dataset, reference)) if reference else None
             shown = _quantities(line_of[system], own, other)
             kept = {q.metric: shown[q.metric] for q in layout.quantities if q.metric in shown}
-            speeds.append(Speed(own.source, dataset, system, own.queries, conditions(own), kept))
+            speeds.append(
+                Speed(
+                    own.source,
+                    dataset,
+                    system,
+                    own.queries,
+                    conditions(own),
+                    own.load_average_before[0],
+                    own.busy,
+                    kept,
+                )
+            )
     return speeds
 
 
@@ -154,6 +167,7 @@ def _quantities(line: Line, own: Efficiency, origin: Efficiency | None) -> dict[
     }
     if line.mode == "origin":
         shown["VPS_cached"] = interval(own.modes["cached", TEXT].vps)
+        shown["VPS_together"] = interval(own.modes["multi_pair", TEXT].vps)
     elif origin is not None:
         for name in ("origin", "cached"):
             shown[f"VPS_over_{name}"] = _ratio(line.mode, own, origin, name)

@@ -24,7 +24,8 @@ COMMON = {
         "step_code.py",
         "system_errors.py",
     ),
-    *("documents.py", "limits.py", "contradictions.py", "datasets/video_ids.py"),
+    *("documents.py", "limits.py", "contradictions.py", "models/config.py"),
+    "datasets/video_ids.py",
     *("features/table_checks.py", "features/store_shapes.py"),
 }
 # step -> command, where they differ
