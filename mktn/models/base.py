@@ -5,7 +5,7 @@ V videos, Q queries, T frames, L words, K candidate moments, d width.
 
 import abc
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ class Text:
     enriched a query knows its video. Without knowledge transfer both are the same.
     """
 
-    words: Tensor  # (Q,L,d), with knowledge transfer (Q,L+1,d)
+    words: Tensor  # (Q,L,d), with knowledge transfer (Q,L+1,d) where the model reads them
     word_mask: Tensor  # bool
     sentences: Tensor  # (Q,d)
     raw_words: Tensor  # (Q,L,d)
@@ -57,7 +57,11 @@ class Pluggable(GroundingModel):
     """A model in four parts, so that knowledge transfer can stand between them.
 
     Alone, they are called one after the other; mktn.models.plugged puts the transfer between.
+    `reads_words`: whether `ground` reads text.words; else the transfer appends none to them, which
+    nothing would teach.
     """
+
+    reads_words: ClassVar[bool] = True
 
     @abc.abstractmethod
     def encode_frames(self, batch: PairBatch) -> Tensor:

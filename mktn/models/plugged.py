@@ -51,6 +51,7 @@ class Plugged(GroundingModel):
             phrases=config.phrases,
             activities=config.activities,
             span=variant.span,
+            token=model.reads_words,
         )
 
     def encode_video(self, batch: PairBatch, matching: bool = True) -> PluggedVideo:

@@ -49,12 +49,14 @@ def pool_to_cells(frames: Tensor, frame_mask: Tensor, cells: int) -> Tensor:
     frame_mask (V,T) bool, real frames first. A bin shorter than a frame takes the frames that
     it touches, by the share of it that each covers. A video without frames is zero.
     """
-    count = frame_mask.sum(dim=1)[:, None].to(frames.dtype)  # (V,1)
-    edges = torch.arange(cells + 1, device=frames.device, dtype=frames.dtype) * count / cells
-    first = torch.arange(frames.shape[1], device=frames.device, dtype=frames.dtype)
+    # Places in float32 at least: bfloat16 would move an edge by half a frame.
+    exact = torch.promote_types(frames.dtype, torch.float32)
+    count = frame_mask.sum(dim=1)[:, None].to(exact)  # (V,1)
+    edges = torch.arange(cells + 1, device=frames.device, dtype=exact) * count / cells
+    first = torch.arange(frames.shape[1], device=frames.device, dtype=exact)
     end = torch.minimum(edges[:, 1:, None], first + 1)
     weight = (end - torch.maximum(edges[:, :-1, None], first)).clamp(min=0)  # (V,N,T)
-    weight = weight / weight.sum(dim=2, keepdim=True).clamp(min=1e-12)
+    weight = (weight / weight.sum(dim=2, keepdim=True).clamp(min=1e-12)).to(frames.dtype)
     # where, not a product: what stands in padding may be infinite.
     return weight @ torch.where(frame_mask[..., None], frames, frames.new_zeros(()))
 

@@ -14,6 +14,8 @@ division by the number of cells seen, scaled-IoU loss, torch's start of the weig
 Of knowledge transfer it takes the videos' frames before the map, and the sentence.
 """
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -57,6 +59,8 @@ class SentenceLSTM(nn.Module):
 
 class TAN2D(Pluggable):
     """2D-TAN without knowledge transfer."""
+
+    reads_words: ClassVar[bool] = False  # the sentence alone
 
     def __init__(self, config: TAN2DConfig) -> None:
         super().__init__()

@@ -50,7 +50,7 @@ class Transferred:
 
     x: Tensor  # X (Q,T,d)
     frame_mask: Tensor  # (Q,T) bool
-    words: Tensor  # W~ (Q,L+1,d) with CSM, else W (Q,L,d)
+    words: Tensor  # W~ (Q,L+1,d) with CSM and its token, else W (Q,L,d)
     word_mask: Tensor
     sentences: Tensor  # z (Q,d)
     activity: Tensor | None  # (Q,d), what APA adds to each frame of X for this query
@@ -75,15 +75,19 @@ class KnowledgeTransfer(nn.Module):
         phrases: int,
         activities: int,
         span: bool = True,
+        token: bool = True,
     ) -> None:
-        """`span`: whether CSM predicts a span too, which only annotated spans can teach."""
+        """`span`: whether CSM predicts a span too, which only annotated spans can teach.
+
+        `token`: whether z stands among the words too.
+        """
         super().__init__()
         self.csm = self.token = self.avm = self.opm = self.apa = None
         self.to_activities = self.add_frame = None
         if variant.csm:
             parts = (variant.temporal, variant.contextual, variant.semantic)
             self.csm = CSM(width, heads, dropout, *parts, span=span)
-            self.token = nn.Linear(width, width)
+            self.token = nn.Linear(width, width) if token else None
         if variant.avm:
             parts_avm = (variant.visual_contrast, variant.textual_contrast)
             self.avm = AVM(width, heads, dropout, *parts_avm)
@@ -129,10 +133,11 @@ class KnowledgeTransfer(nn.Module):
         text = self.of_text(encoded, batch.share) if matching else None
         outputs = {} if text is None else self.compare(encoded, video, text, batch.share)
         z, words, word_mask = encoded.sentences, encoded.words, encoded.word_mask
-        if self.csm is not None and self.token is not None:
+        if self.csm is not None:
             z, span = self.csm(encoded, batch, None if text is None else text.sentences)
             if span is not None:
                 outputs["csm_span"] = span
+        if self.token is not None:
             words = torch.cat([words, self.token(z)[:, None]], dim=1)
             word_mask = torch.cat([word_mask, word_mask.new_ones(len(z), 1)], dim=1)
         activity = None

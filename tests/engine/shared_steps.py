@@ -8,6 +8,7 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -16,6 +17,7 @@ from torch import Tensor, distributed
 from mktn.engine.criterion import Criterion, LossConfig
 from mktn.engine.distributed import Processes
 from mktn.engine.fit import Training
+from mktn.engine.grounding import grounding_loss
 from mktn.engine.objective import Objective
 from mktn.engine.run_config import RunConfig, TrainConfig
 from mktn.engine.train import model_config
@@ -23,12 +25,18 @@ from mktn.errors import UserError
 from mktn.grouping.batch import PairBatch
 from mktn.grouping.loader import LoaderConfig, PairData
 from mktn.grouping.share import share
-from mktn.models import VARIANTS, build
+from mktn.models import SIZES_OF, VARIANTS, VARIANTS_OF, build
+from mktn.models.variants import transfer_of
 from mktn.seeds import named_seed
 from tests.batches import SIZES, random_batch
 
 NAMES = ("pairs.parquet", "groups.parquet", "t.zarr", "text.zarr", "relations.parquet")
 UNEVEN = (3, 1, 2, 2, 1)
+MORE_SIZES: dict[str, dict[str, Any]] = {
+    "mktn": {},
+    "ianet": {"windows": [2, 4, 9], "window_frames": 12},
+    "tan2d": {"cells": 4, "counts": [4], "kernel": 3, "layers": 2, "text_layers": 1},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +45,7 @@ class Case:
 
     name: str
     variant: str = "full"
+    model: str = "mktn"
     queries: tuple[int, ...] = UNEVEN
     learnable: bool = False
     printed: bool = False
@@ -62,6 +71,9 @@ CASES = [
     Case("two queries", queries=(2,)),
     Case("one query", queries=(1,), learnable=True),
     Case("one query raw", "wo_cap", queries=(1,)),
+    Case("IA-Net", model="ianet", sizes=(2,)),
+    *(Case(f"2D-TAN {name}", name, "tan2d", sizes=(2,)) for name in VARIANTS_OF["tan2d"]),
+    Case("one query of 2D-TAN", "plus_mktn", "tan2d", queries=(1,), sizes=(2,)),
 ]
 
 
@@ -84,11 +96,15 @@ def objective(case: Case) -> Objective:
     """The network and the criterion in float64, the same in each process."""
     sizes = dataclasses.replace(SIZES, patch_dimension=0) if case.virtual else SIZES
     torch.manual_seed(named_seed(0, "shared steps", case.variant))
-    network = build("mktn", case.variant, sizes).double()
+    given = {**vars(sizes), **MORE_SIZES[case.model]}
+    known = {field.name for field in dataclasses.fields(SIZES_OF[case.model])}
+    network = build(case.model, case.variant, {k: v for k, v in given.items() if k in known})
+    network = network.double()
     losses = LossConfig(
         learnable=case.learnable, printed_rince=case.printed, phi_initial=0.4, q=0.5
     )
-    return Objective(network, Criterion(losses, VARIANTS[case.variant]))
+    grounding = grounding_loss(case.model, {})
+    return Objective(network, Criterion(losses, transfer_of(case.model, case.variant), grounding))
 
 
 def steps(case: Case, processes: Processes) -> dict[str, Tensor]:

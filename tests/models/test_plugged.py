@@ -76,6 +76,19 @@ def test_the_transfer_changes_what_the_model_sees_and_reaches_every_parameter() 
     assert not without, without
 
 
+def test_a_model_that_reads_no_words_is_given_none() -> None:
+    class Deaf(Halves):
+        reads_words = False
+
+        def ground(self, video: Any, text: Text, batch: PairBatch) -> dict[str, Tensor]:
+            assert text.words is text.raw_words
+            return super().ground(video, text, batch)
+
+    network = Plugged(Deaf(CONFIG), CONFIG, FULL)
+    assert "csm_span" in network(random_batch())
+    assert not any("token" in name for name, _ in network.named_parameters())
+
+
 def test_without_spans_nothing_predicts_one() -> None:
     torch.manual_seed(0)
     network = Plugged(Halves(CONFIG), CONFIG, PluggedVariant(VARIANTS["full"], span=False))

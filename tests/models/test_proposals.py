@@ -95,3 +95,16 @@ def test_as_many_cells_as_frames_are_the_frames():
     frames = torch.randn(2, 16, 3)
     pooled = pool_to_cells(frames, torch.ones(2, 16, dtype=torch.bool), 16)
     assert torch.equal(pooled, frames)
+
+
+@pytest.mark.parametrize(("frames", "cells"), [(200, 64), (72, 32)])
+def test_half_precision_moves_no_cell(frames, cells):
+    """Training on a GPU pools what autocast made bfloat16."""
+    torch.manual_seed(0)
+    values = torch.randn(2, frames, 3).bfloat16()
+    mask = torch.ones(2, frames, dtype=torch.bool)
+    pooled = pool_to_cells(values, mask, cells)
+    assert pooled.dtype == torch.bfloat16
+    torch.testing.assert_close(
+        pooled.float(), pool_to_cells(values.float(), mask, cells), atol=0.02, rtol=0.02
+    )
