@@ -21,7 +21,9 @@ text: the enriched text has attended to its own video and would find it by that.
 are the frames, which of_video makes of each video alone (P_f, from the object prototypes of a
 frame), and L_CL and L_1, which train the same encoders. The enriched words and sentence are one
 further level, in what compares a query with its own video alone: the relevance of the answer, and
-the cycle, which is what trains them. There is no L_csm: nothing here reads a timestamp.
+the cycle, which is what trains them. There is no L_csm: nothing here reads a timestamp. (The epoch
+is selected by the spans of validation, and CSM knows the order of a video's annotations, which in
+ActivityNet Captions goes with their times.)
 """
 
 import dataclasses

@@ -121,11 +121,30 @@ def test_a_run_stopped_again_and_again_goes_on_to_the_same_bytes(
     assert whole(run) == uninterrupted
 
 
-@pytest.mark.parametrize("variant", ["wo_csm", "wo_avm"])
+@pytest.mark.parametrize(
+    ("model", "variant", "sizes"),
+    [
+        ("mktn", "wo_csm", {}),
+        ("mktn", "wo_avm", {}),
+        ("ianet", "full", {"windows": [1, 2, 4], "window_frames": 5}),
+        ("tan2d", "plus_mktn", {"cells": 4, "counts": [4], "kernel": 3, "layers": 1}),
+        # Batch norm's statistics are in the checkpoint, and in the weights that are kept.
+        ("mmn", "plus_mktn", {"cells": 4, "counts": [4], "kernel": 3, "layers": 1, "joint": 8}),
+        ("lcnet", "plus_mktn", {"cells": 4, "counts": [4], "clip": 3}),
+    ],
+)
 def test_a_run_without_learned_constants_goes_on_too(
-    small_dataset: Path, tmp_path: Path, between: Callable[[Ask], None], variant: str
+    small_dataset: Path,
+    tmp_path: Path,
+    between: Callable[[Ask], None],
+    model: str,
+    variant: str,
+    sizes: dict[str, Any],
 ) -> None:
-    given = settings(variant=variant, losses={}, train={"epochs": 3, "validate_every": 2})
+    given = settings(
+        model=model, variant=variant, losses={}, train={"epochs": 3, "validate_every": 2}
+    )
+    given["sizes"] = given["sizes"] | sizes
     assert main(command(small_dataset, tmp_path / "a", given)) == 0
 
     def ask(training: Training) -> None:

@@ -9,7 +9,7 @@ import torch
 from mktn.engine.checkpoint import load
 from mktn.engine.criterion import Criterion, LossConfig
 from mktn.engine.distributed import Processes
-from mktn.engine.fit import fit, validate
+from mktn.engine.fit import fit, one_cycle, validate, warming
 from mktn.engine.predict import predict
 from mktn.engine.run_config import RunConfig, TrainConfig
 from mktn.engine.train import model_config
@@ -48,6 +48,19 @@ def test_the_log_has_each_term_and_what_it_pulls(data: PairData) -> None:
     for name in ("span", "float", "csm", "proto", "cl", "negative_share", "val_mIoU"):
         assert log[0][name] is not None
     assert log[0]["gradient_span"] > 0
+
+
+def test_the_learning_rate_decays_as_it_is_told(data: PairData) -> None:
+    rates = {}
+    for decay in ("one_cycle", "constant"):
+        train = TrainConfig(epochs=4, patience=4, learning_rate=1e-3, warm_up=0.25, decay=decay)
+        rates[decay] = [row["learning_rate"] for row in trained(data, train=train)[1]]
+    assert rates["constant"] == [1e-3] * 4
+    assert rates["one_cycle"] == pytest.approx([1e-3, 7.5e-4, 2.5e-4, 0.0], abs=1e-9)
+    assert one_cycle(0, 0.2) == pytest.approx(1 / 25)
+    ahead = [warming(progress, 0.2) for progress in (0.0, 0.1, 0.2, 0.9)]
+    assert 0 < ahead[0] < ahead[1] < ahead[2] == ahead[3] == 1
+    assert warming(0.0, 0.0) == 1
 
 
 def test_training_stops_when_validation_stops_improving(data: PairData) -> None:
