@@ -25,10 +25,11 @@ table3: $(READY) ## results/table3.csv and .md, from nothing
 tables: $(READY) ## Tables 3 to 7 and results/tables.md, all on one page
 	. $(BIN)/activate && snakemake --cores $(CORES) --workflow-profile workflow/profiles/local results/tables.md
 
-peers: $(READY) ## Tables 1 and 2, IA-Net's 1 to 4 and the data of Figure 3: trains the other models too
+peers: $(READY) ## Tables 1 and 2, IA-Net's 1 to 4, the data of Figure 3 and efficiency: trains the other models too
 	. $(BIN)/activate && snakemake --cores $(CORES) --workflow-profile workflow/profiles/local \
 		results/table1.csv results/table2.csv results/ianet_table1.csv results/ianet_table2.csv \
-		results/ianet_table3.csv results/ianet_table4.csv results/figure3a.csv results/figure3b.csv
+		results/ianet_table3.csv results/ianet_table4.csv results/figure3a.csv results/figure3b.csv \
+		results/efficiency.md
 
 bench: $(READY) ## results/bench/*.csv: speed and memory, each against a baseline in the same run
 	$(BIN)/mktn bench multipair --out results/bench/multipair.csv

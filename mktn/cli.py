@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "group": ("mktn.grouping.groups", "clusters of related videos with all their pairs"),
     "train": ("mktn.engine.train", "train one variant"),
     "evaluate": ("mktn.engine.evaluate", "predictions and metrics of a trained run or a baseline"),
+    "score": ("mktn.engine.score", "anyone's predictions under the protocol, with intervals"),
     "rescore": ("mktn.engine.rescore", "predictions against several annotators, and these"),
     "status": ("mktn.report.status", "runs done, running and failed, with their best scores"),
     "diagnose": ("mktn.engine.diagnose", "order, single queries, seen sentences, retrieval"),
@@ -55,6 +56,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("mktn.report.plan", "jobs, bytes, hours and memory of a workload before it runs"),
     "tables": ("mktn.report.tables", "a results table from the runs' metrics and predictions"),
     "test-sets": ("mktn.report.test_sets", "scores of all test sets, as csv and Markdown"),
+    "ground": ("mktn.grounder.ground", "moments of your own videos for your own sentences"),
+    "export": ("mktn.grounder.export", "a run and all it needs for new videos, in one folder"),
     "verify": ("mktn.report.verify", "checksums of stores, tables and runs; 2 where one differs"),
     "figure-data": (
         "mktn.report.figure_data",

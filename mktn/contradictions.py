@@ -50,13 +50,21 @@ def refuse_contradictions(config: Mapping[str, Any], of_dataset: Mapping[str, An
     for dataset, own in of_dataset.items():
         laid_over = config.get("per_dataset", {}).get(dataset, {})
         for key, found, expected in _found(own):
-            section, _, name = key.partition(".")
-            is_own = name in laid_over.get(section, {})
+            is_own = _has(laid_over, key.split("."))
             where = f"per_dataset.{dataset}.{key}" if is_own else f"{key} of {dataset}"
             raise UserError(
                 "keys contradict", where=f"configuration, {where}", found=found,
                 expected=expected, do=DO,
             )  # fmt: skip
+
+
+def _has(section: Any, path: list[str]) -> bool:
+    """Whether a section has a key, or one below it."""
+    for name in path:
+        if not isinstance(section, Mapping) or name not in section:
+            return False
+        section = section[name]
+    return True
 
 
 def _of_pretraining(pretrain: Mapping[str, Any]) -> Iterator[tuple[str, object, str]]:
@@ -79,6 +87,7 @@ def _found(own: Mapping[str, Any]) -> Iterator[tuple[str, object, str]]:
     width, heads = sizes.get("width", 128), sizes.get("heads", 4)
     if width % heads or width % 2:
         yield "sizes.width", width, f"a multiple of 2 and of sizes.heads, {heads}"
+    yield from _of_models(own)
     if losses.get("schedule") == "fixed" and "fixed_threshold" in own.get("variants", ()):
         yield (
             "losses.schedule",
@@ -102,7 +111,24 @@ def _found(own: Mapping[str, Any]) -> Iterator[tuple[str, object, str]]:
             repr(backbone),
             f"one of {', '.join(PRETRAINED)}, which are trained on synthetic videos",
         )
-    published = own.get("published", {})
-    extracted = published.get("features", "imported") == "extracted"
-    if own.get("source") == "published" and extracted and backbone == "vgg":
+    given = own.get("own" if own.get("source") == "own" else "published", {})
+    extracted = given.get("features", "imported") == "extracted"
+    if own.get("source") in ("published", "own") and extracted and backbone == "vgg":
         yield "features.backbone", "vgg", "a backbone of videos: vgg features are imported"
+
+
+def _of_models(own: Mapping[str, Any]) -> Iterator[tuple[str, object, str]]:
+    """Of the models beside mktn; what each key may be by itself, the schema says."""
+    from mktn.models.config import SIZES_OF  # which reads settings with mktn.config
+
+    frames = own.get("features", {}).get("frames", 1)
+    for model, section in own.get("models", {}).items():
+        sizes, grounding = section.get("sizes", {}), section.get("grounding", {})
+        given = {k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()}
+        try:
+            SIZES_OF[model](frames, *[1] * 4, **given)
+        except ValueError as error:
+            yield f"models.{model}.sizes", error, "sizes that fit together"
+        t_min, t_max = grounding.get("t_min", 0.5), grounding.get("t_max", 1.0)
+        if t_min >= t_max:
+            yield f"models.{model}.grounding.t_min", t_min, f"below t_max, {t_max}"

@@ -48,6 +48,19 @@ EFFICIENCY = ["report/efficiency_files.py", "report/speeds.py"]
 STEP_CODE = {
     "synthesize": ["datasets/synthetic"],
     "pairs": ["datasets/pairs.py", *READERS],
+    "own_pairs": [
+        "datasets/pairs.py",
+        "datasets/own_table.py",
+        "datasets/table_rows.py",
+        *READERS,
+        *(
+            f"features/{name}.py"
+            for name in (
+                *("video_lengths", "video", "pictures", "preprocessing"),
+                *("video_files", "decoding", "decode_worker"),
+            )
+        ),
+    ],
     "reannotations": ["datasets/reannotations.py", *READERS],
     "simulate": [
         *(

@@ -35,7 +35,7 @@ if SOURCE == "synthetic":
             " --settings {params.settings:q}"
 
 
-if SOURCE in ("synthetic", "published"):
+if SOURCE in ("synthetic", "published", "own"):
 
     rule extract_video:
         input:
@@ -97,7 +97,7 @@ if SOURCE in ("synthetic", "published"):
                 lambda w: {
                     "backbone": w.backbone,
                     "compressor": of(w.dataset, "features", "compressor"),
-                    **of(w.dataset, "published", "import"),
+                    **of(w.dataset, GIVEN, "import"),
                 }
             ),
             fps_table=fps_table,

@@ -5,6 +5,7 @@ import shlex
 import sys
 
 from mktn.config import check, check_file, for_dataset, overlay, with_numbers
+from mktn.datasets import DATASETS as BENCHMARKS
 from mktn.datasets import TEST_SETS
 from mktn.engine.rescore import ANNOTATORS, LEAVE_ONE_OUT
 from mktn.errors import UserError
@@ -30,6 +31,8 @@ except UserError as error:
     sys.exit(2)
 
 SOURCE = config["source"]
+# The section that says where a dataset's features come from.
+GIVEN = "own" if SOURCE == "own" else "published"
 REGISTRY = config["registry"] or f"{REPOSITORY}/workflow/sources.tsv"
 MIRROR = f"--mirror {shlex.quote(config['mirror'])}" if config["mirror"] else ""
 PARTITION = config["pairs"].get("partition", "standard")
@@ -54,8 +57,8 @@ BASELINE = f"runs/{PLACE}/{{dataset}}/{{baseline}}/baseline/seed{{seed}}"
 IMPORTED = [
     dataset
     for dataset in DATASETS
-    if SOURCE == "published"
-    and for_dataset(config, dataset)["published"]["features"] == "imported"
+    if SOURCE in ("published", "own")
+    and for_dataset(config, dataset)[GIVEN]["features"] == "imported"
 ]
 EXTRACTED = [dataset for dataset in DATASETS if dataset not in IMPORTED]
 
@@ -63,14 +66,14 @@ EXTRACTED = [dataset for dataset in DATASETS if dataset not in IMPORTED]
 HUMAN_DATASETS = [
     dataset
     for dataset in DATASETS
-    if STANDARD and SOURCE != "synthetic" and dataset != "tacos"
+    if STANDARD and SOURCE not in ("synthetic", "own") and dataset != "tacos"
 ]
 SCORED = f"runs/{PLACE}/{{dataset}}/{{system}}/{{scored}}/seed{{seed}}"
 CEILING = f"runs/{PLACE}/{{dataset}}/{ANNOTATORS}/{LEAVE_ONE_OUT}/seed{{seed}}"
 
 
 wildcard_constraints:
-    dataset="activitynet|charades|tacos",
+    dataset="|".join(DATASETS if SOURCE == "own" else BENCHMARKS),
     backbone="[a-z0-9_]+",
     table="|".join(LAYOUTS),
     figure="|".join(FIGURES),

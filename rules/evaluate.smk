@@ -12,9 +12,9 @@ rule evaluate:
         predictions=f"{RUN}/predictions.parquet",
         metrics=f"{RUN}/metrics.json",
     log:
-        f"logs/{SOURCE}/evaluate/{{dataset}}-{{model}}-{{variant}}-seed{{seed}}.log",
+        f"logs/{PLACE}/evaluate/{{dataset}}-{{model}}-{{variant}}-seed{{seed}}.log",
     benchmark:
-        f"benchmarks/{SOURCE}/evaluate/{{dataset}}-{{model}}-{{variant}}-seed{{seed}}.tsv"
+        f"benchmarks/{PLACE}/evaluate/{{dataset}}-{{model}}-{{variant}}-seed{{seed}}.tsv"
     conda:
         "../envs/mktn.yaml"
     threads: cpus("evaluate")
@@ -43,9 +43,9 @@ rule evaluate_baseline:
         predictions=f"{BASELINE}/predictions.parquet",
         metrics=f"{BASELINE}/metrics.json",
     log:
-        f"logs/{SOURCE}/evaluate/{{dataset}}-{{baseline}}-seed{{seed}}.log",
+        f"logs/{PLACE}/evaluate/{{dataset}}-{{baseline}}-seed{{seed}}.log",
     benchmark:
-        f"benchmarks/{SOURCE}/evaluate/{{dataset}}-{{baseline}}-seed{{seed}}.tsv"
+        f"benchmarks/{PLACE}/evaluate/{{dataset}}-{{baseline}}-seed{{seed}}.tsv"
     conda:
         "../envs/mktn.yaml"
     threads: cpus("evaluate_baseline")

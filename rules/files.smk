@@ -8,11 +8,12 @@ from mktn.datasets.by_hand import in_mirror, missing
 from mktn.datasets.registry import read_registry, rows_sha256, select
 from mktn.errors import UserError
 
-PUBLISHED_PATHS = {
+GIVEN_PATHS = {
+    "table": "a csv or JSON table of videos, sentences and spans",
     "file": "a file of features, or a folder with one a video",
     "fps_table": "a table of video_id and fps",
     "videos": "a folder of the videos, named by their ids",
-    "weights": "weights of the backbone, as published",
+    "weights": "weights of the backbone, published ones or our own",
 }
 
 
@@ -71,21 +72,21 @@ def mirrored(given, where, what, dataset="", role=""):
     )
 
 
-def published_path(dataset, key):
-    """What the section `published` names, a file or folder of the mirror."""
-    where = f"per_dataset.{dataset}.published.{key}"
-    given = of(dataset, "published", key)
+def given_path(dataset, key):
+    """What the section `published` or `own` names, a file or folder of the mirror."""
+    where = f"per_dataset.{dataset}.{GIVEN}.{key}"
+    given = of(dataset, GIVEN, key)
     if given is None:
         stop(
             UserError(
                 "path is missing",
                 where=f"configuration, {where}",
-                expected=PUBLISHED_PATHS[key],
-                do="name it there; docs/data.md says what there is",
+                expected=GIVEN_PATHS[key],
+                do=f"name it there; docs/{'own_' if SOURCE == 'own' else ''}data.md says what there is",
             )
         )
     role = ARCHIVE_ROLES.get(key, "")
-    return mirrored(given, where, PUBLISHED_PATHS[key], dataset, role)
+    return mirrored(given, where, GIVEN_PATHS[key], dataset, role)
 
 
 def extraction_inputs(wildcards):
@@ -97,21 +98,27 @@ def extraction_inputs(wildcards):
             "weights": weights,
             "recipe": weights.replace(".safetensors", ".json"),
         }
-    inputs = {
-        key: published_path(wildcards.dataset, key) for key in ("videos", "weights")
-    }
+    inputs = {key: given_path(wildcards.dataset, key) for key in ("videos", "weights")}
     recipe = Path(inputs["weights"]).with_suffix(".json")
     if recipe.is_file():  # it overrides the published preprocessing
         inputs["recipe"] = str(recipe)
     return inputs
 
 
+def table_inputs(wildcards):
+    """A user's table, and the folder of the videos where one is named."""
+    inputs = {"table": given_path(wildcards.dataset, "table")}
+    if of(wildcards.dataset, "own", "videos") is not None:
+        inputs["videos"] = given_path(wildcards.dataset, "videos")
+    return inputs
+
+
 def import_inputs(wildcards):
     """The feature file, and the table of frame rates where one is named."""
     dataset = wildcards.dataset
-    inputs = {"file": published_path(dataset, "file")}
-    if of(dataset, "published", "fps_table") is not None:
-        inputs["fps_table"] = published_path(dataset, "fps_table")
+    inputs = {"file": given_path(dataset, "file")}
+    if of(dataset, GIVEN, "fps_table") is not None:
+        inputs["fps_table"] = given_path(dataset, "fps_table")
     return inputs
 
 

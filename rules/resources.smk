@@ -25,6 +25,7 @@ NEEDS = {
     "download_file": Need((500, 500), (1440, 1440)),
     "synthesize": Need((1000, 1000), (30, 30)),
     "pairs": Need((1000, 1000), (10, 10)),
+    "own_pairs": Need((2000, 2000), (240, 240)),
     "reannotations": Need((1000, 1000), (10, 10)),
     "pretrain": Need((4000, 4000), (60, 60), torch=True),
     "extract_video": Need((4000, 4000), (120, 240), gpu=True, torch=True),
@@ -63,7 +64,7 @@ def cpus(step):
     if NEEDS[step].alone and not default_resource("slurm_partition"):
         return workflow.resource_settings.cores or config["threads"]
     each = config["threads"] if NEEDS[step].torch else 1
-    if step == "extract_video":
+    if step in ("extract_video", "own_pairs"):
         return lambda w: each + of(w.dataset, "extract", "decode_workers")
     return each * PROCESSES.get(step, 1)
 

@@ -38,7 +38,7 @@ rule table:
 
 rule tables_page:
     input:
-        tables=expand(f"{RESULTS}/{{table}}.md", table=SHOWN),
+        tables=page_tables,
     output:
         page=f"{RESULTS}/tables.md",
     log:

@@ -57,6 +57,8 @@ def validation(dataset):
     """Which videos the epoch was selected on: Charades-STA and CG have no validation split."""
     if not STANDARD:
         return {"cd": "official", "cg": "held_out"}[PARTITION]
+    if SOURCE == "own":
+        return "own"
     fixed = {"charades": "held_out", "tacos": "official"}
     return fixed.get(dataset) or of(dataset, "pairs", "validation")
 

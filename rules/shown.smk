@@ -13,6 +13,21 @@ def table_asked(wildcards):
     return found
 
 
+def page_tables(wildcards):
+    """The tables of the page; one line where no configured one has anything to show."""
+    refuse_other_partitions("the page of tables")
+    if not SHOWN:
+        error = UserError(
+            "no table has one of these datasets, systems and variants",
+            where="configuration, tables",
+            found=", ".join(map(str, config["tables"])),
+            expected="at least one",
+            do="add to datasets, systems or variants, or name other tables",
+        )
+        stop(error)
+    return expand(f"{RESULTS}/{{table}}.md", table=SHOWN)
+
+
 def figure_asked(wildcards):
     """The datasets and systems of a figure that the configuration asks for."""
     return asked(FIGURES[wildcards.figure], f"figure {wildcards.figure}")

@@ -23,6 +23,41 @@ if SOURCE == "synthetic":
             " --videos {output.videos} --actions {output.actions}"
             " --settings {params.settings:q}"
 
+elif SOURCE == "own":
+
+    rule own_pairs:
+        input:
+            unpack(table_inputs),
+        output:
+            pairs=f"{DATA}/pairs/{{dataset}}/pairs.parquet",
+            rejected=f"{DATA}/pairs/{{dataset}}/rejected.parquet",
+        log:
+            f"logs/{SOURCE}/pairs/{{dataset}}.log",
+        benchmark:
+            f"benchmarks/{SOURCE}/pairs/{{dataset}}.tsv"
+        conda:
+            "../envs/mktn.yaml"
+        threads: cpus("own_pairs")
+        resources:
+            **needs("own_pairs"),
+        params:
+            videos=lambda w, input: (
+                f"--videos {shlex.quote(input.videos)}" if input.get("videos") else ""
+            ),
+            settings=settings(
+                lambda w: {
+                    "fractions": of(w.dataset, "own", "fractions"),
+                    "decode_workers": of(w.dataset, "extract", "decode_workers"),
+                    "timeout_s": of(w.dataset, "extract", "timeout_s"),
+                }
+            ),
+            code=code("own_pairs"),
+        shell:
+            "mktn --log {log} pairs --format table --dataset {wildcards.dataset}"
+            " --annotations {input.table:q} {params.videos}"
+            " --pairs {output.pairs} --rejected {output.rejected}"
+            " --settings {params.settings:q}"
+
 else:
 
     # Simulated features are made from the labels of actions, where a dataset has them.
@@ -86,26 +121,28 @@ else:
             " --place {params.place} --out {params.out} --lock {params.lock}"
 
 
-rule pairs:
-    input:
-        annotations=f"{DATA}/annotations/{{dataset}}",
-    output:
-        pairs=f"{DATA}/pairs/{{dataset}}/pairs.parquet",
-        rejected=f"{DATA}/pairs/{{dataset}}/rejected.parquet",
-    log:
-        f"logs/{SOURCE}/pairs/{{dataset}}.log",
-    benchmark:
-        f"benchmarks/{SOURCE}/pairs/{{dataset}}.tsv"
-    localrule: True
-    conda:
-        "../envs/mktn.yaml"
-    threads: cpus("pairs")
-    resources:
-        **needs("pairs"),
-    params:
-        settings=settings(lambda w: of(w.dataset, "pairs")),
-        code=code("pairs"),
-    shell:
-        "mktn --log {log} pairs --dataset {wildcards.dataset} --annotations {input.annotations}"
-        " --pairs {output.pairs} --rejected {output.rejected}"
-        " --settings {params.settings:q}"
+if SOURCE != "own":
+
+    rule pairs:
+        input:
+            annotations=f"{DATA}/annotations/{{dataset}}",
+        output:
+            pairs=f"{DATA}/pairs/{{dataset}}/pairs.parquet",
+            rejected=f"{DATA}/pairs/{{dataset}}/rejected.parquet",
+        log:
+            f"logs/{SOURCE}/pairs/{{dataset}}.log",
+        benchmark:
+            f"benchmarks/{SOURCE}/pairs/{{dataset}}.tsv"
+        localrule: True
+        conda:
+            "../envs/mktn.yaml"
+        threads: cpus("pairs")
+        resources:
+            **needs("pairs"),
+        params:
+            settings=settings(lambda w: of(w.dataset, "pairs")),
+            code=code("pairs"),
+        shell:
+            "mktn --log {log} pairs --dataset {wildcards.dataset} --annotations {input.annotations}"
+            " --pairs {output.pairs} --rejected {output.rejected}"
+            " --settings {params.settings:q}"

@@ -16,9 +16,9 @@ for model, variant, name in TRAININGS:
             config=f"{RUN.format(dataset='{dataset}', model=model, variant=variant, seed='{seed}')}/config.json",
             log=f"{RUN.format(dataset='{dataset}', model=model, variant=variant, seed='{seed}')}/log.parquet",
         log:
-            f"logs/{SOURCE}/train/{{dataset}}-{name}-seed{{seed}}.log",
+            f"logs/{PLACE}/train/{{dataset}}-{name}-seed{{seed}}.log",
         benchmark:
-            f"benchmarks/{SOURCE}/train/{{dataset}}-{name}-seed{{seed}}.tsv"
+            f"benchmarks/{PLACE}/train/{{dataset}}-{name}-seed{{seed}}.tsv"
         conda:
             "../envs/mktn.yaml"
         threads: cpus("train")

@@ -1,7 +1,8 @@
-"""The three benchmarks' annotations as one table of video-query pairs."""
+"""The three benchmarks' annotations, and a user's own, as one table of video-query pairs."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ PARTITIONS = {
     "cd": ("train", "val", "test_iid", "test_ood"),
     "cg": ("train", "val", "test_trivial", "novel_composition", "novel_word"),
 }
+# What a dataset of one's own may be called; `word_vectors` is the name of a folder beside theirs.
+OWN_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+TAKEN_NAMES = (*DATASETS, "word_vectors")
 TEST_SETS = {partition: splits[2:] for partition, splits in PARTITIONS.items()}
 
 
@@ -71,3 +75,15 @@ def read_table(dataset: str, directory: str | Path, **options: str) -> PairTable
                 expected=f"one of {', '.join(known[name])}",
             )
     return read(Path(directory), **options)
+
+
+def check_own_name(name: str, where: str) -> None:
+    """Raises UserError where a dataset of one's own cannot have this name."""
+    if not OWN_NAME.fullmatch(name) or name in TAKEN_NAMES:
+        raise UserError(
+            "no name for a dataset of your own",
+            where=where,
+            found=repr(name[:80]),
+            expected="1 to 40 of a-z, 0-9, _ and -, a letter first, and none of "
+            + ", ".join(TAKEN_NAMES),
+        )

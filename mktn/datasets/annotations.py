@@ -262,6 +262,22 @@ class PairTable:
             self.clipped[split] += end_s > duration_s
             self._rows[split].append((*row, start_s, min(end_s, duration_s), duration_s))
 
+    def reject(
+        self,
+        split: str,
+        video_id: str,
+        sentence: str,
+        start_s: float | None,
+        end_s: float | None,
+        duration_s: float | None,
+        reason: str,
+    ) -> None:
+        """One annotated pair that is wrong as it stands; None is what is no number, or unknown."""
+        order = self._orders.get((split, video_id), 0)
+        self._orders[split, video_id] = order + 1
+        row = (self.dataset, split, video_id, f"{split}/{video_id}#{order}", sentence, order)
+        self._rejected.setdefault(split, []).append((*row, start_s, end_s, duration_s, reason))
+
     def videos(self, split: str) -> set[str]:
         """The videos of a split, those of rejected pairs included."""
         return {video_id for at, video_id in self._orders if at == split}
@@ -279,9 +295,9 @@ class PairTable:
             )
 
     def frames(self) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """`(pairs, rejected)`, in the order train, val, test sets."""
+        """`(pairs, rejected)`, in the order train, val, test sets; unknown splits come last."""
         rows = [row for split in self.splits for row in self._rows[split]]
-        rejected = [row for split in self.splits for row in self._rejected[split]]
+        rejected = [row for of_split in self._rejected.values() for row in of_split]
         return (
             pl.DataFrame(rows, schema=PAIRS_SCHEMA, orient="row"),
             pl.DataFrame(rejected, schema={**PAIRS_SCHEMA, "reason": pl.String}, orient="row"),

@@ -15,6 +15,13 @@ EXPECTED = (
     f"an id of 1 to {MOST_BYTES} bytes without /, \\, #, control characters and leading dot or"
     " blank, in Unicode's composed form"
 )
+# A file of a video is its id with one of these behind it.
+VIDEO_SUFFIXES = frozenset(
+    (
+        *(".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v"),
+        *(".flv", ".mpg", ".mpeg", ".ts", ".wmv", ".3gp"),
+    )
+)
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
 _FORBIDDEN = frozenset("/\\#")
 

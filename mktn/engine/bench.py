@@ -30,6 +30,7 @@ BENCHES = {
     "relations": ("mktn.engine.relations_bench", "RelationsBenchSettings"),
     "map": ("mktn.engine.map_bench", "MapSettings"),
     "words": ("mktn.features.words_bench", "WordsSettings"),
+    "ground": ("mktn.grounder.unseen_bench", "UnseenSettings"),
 }
 
 

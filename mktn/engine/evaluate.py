@@ -40,7 +40,7 @@ class EvaluationConfig:
     ns: tuple[int, ...] = (1, 5)
     comparison: Literal[">", ">="] = ">"
     order: Literal["annotation", "shuffled", "none"] = "annotation"
-    validation: Literal["official", "held_out"] = "official"
+    validation: Literal["official", "held_out", "own"] = "official"
     partition: str = "standard"  # mktn.datasets.PARTITIONS
     bootstraps: int = 1000
     seed: int = 0

@@ -18,6 +18,7 @@ from mktn.engine.distributed import Processes
 from mktn.engine.event_files import EventFiles
 from mktn.engine.finite import check_finite
 from mktn.engine.gradients import encoder_gradients, warn_of_swamping
+from mktn.engine.log_columns import TERMS
 from mktn.engine.meter import EpochMeter
 from mktn.engine.metrics import temporal_iou
 from mktn.engine.objective import Objective
@@ -323,6 +324,6 @@ def validate(
 
 
 def _report(row: dict[str, Any]) -> None:
-    shown = ("total", "span", "csm", "proto", "cl", "val_mIoU", "val_R1_0.5", "seconds")
+    shown = ("total", *TERMS, "val_mIoU", "val_R1_0.5", "seconds")
     values = " ".join(f"{name} {row[name]:.3f}" for name in shown if row.get(name) is not None)
     print(f"epoch {row['epoch']}: {values}", file=sys.stderr, flush=True)

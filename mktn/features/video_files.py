@@ -6,25 +6,11 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from mktn.datasets.video_ids import VIDEO_SUFFIXES
 from mktn.features.preprocessing import Preprocessing
 from mktn.features.video import Clip, Decoded, VideoError, read_clips
 
-SUFFIXES = frozenset(
-    (
-        ".mp4",
-        ".mkv",
-        ".webm",
-        ".avi",
-        ".mov",
-        ".m4v",
-        ".flv",
-        ".mpg",
-        ".mpeg",
-        ".ts",
-        ".wmv",
-        ".3gp",
-    )
-)
+SUFFIXES = VIDEO_SUFFIXES
 
 # A video that is this much longer or shorter than what was annotated is another cut of it. Of the
 # files that the makers list, 10 of ActivityNet's 14,926 are, and none of Charades-STA's 6,670.

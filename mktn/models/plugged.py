@@ -3,12 +3,19 @@
 V videos, Q queries, T frames, L words, d width. The model's frames are enriched for each video,
 so that what it computes of a video is still shared by all its queries; what APA adds for a query
 goes into the sentence.
+
+The modules of the transfer were made for features of about one in size: positions and prototypes
+are. So it reads the model's features through norms of its own, and what it finds is added to the
+features that the model made, by weights for each channel that start small. Put in their place it
+outweighed them: 2D-TAN's sentence is the state of an LSTM, some tenths in size, and beside it the
+place among the sentences was all that was left to see.
 """
 
 import dataclasses
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from mktn.grouping.batch import PairBatch
 from mktn.models.base import GroundingModel, Patches, Pluggable, Text
@@ -16,6 +23,8 @@ from mktn.models.config import PluggedConfig
 from mktn.models.encoders import Encoded
 from mktn.models.transfer import EncodedVideo, KnowledgeTransfer
 from mktn.models.variants import PluggedVariant
+
+START = 0.1  # of what the transfer adds
 
 
 @dataclasses.dataclass
@@ -41,6 +50,11 @@ class Plugged(GroundingModel):
             config.width,
             config.dropout,
         )
+        self.norm_frames = nn.LayerNorm(config.width)
+        self.norm_words = nn.LayerNorm(config.width)
+        self.norm_sentences = nn.LayerNorm(config.width)
+        self.frame_scale = nn.Parameter(torch.full((config.width,), START))
+        self.sentence_scale = nn.Parameter(torch.full((config.width,), START))
         self.transfer = KnowledgeTransfer(
             variant.transfer,
             frames=config.frames,
@@ -56,10 +70,12 @@ class Plugged(GroundingModel):
 
     def encode_video(self, batch: PairBatch, matching: bool = True) -> PluggedVideo:
         """All that follows from the batch's videos alone; its queries are not read."""
-        frames = self.model.encode_frames(batch)
+        own = self.model.encode_frames(batch)
+        frames = self.norm_frames(own)
         patches = self.patches(frames, batch)
         video = self.transfer.of_video(frames, patches, batch.frame_mask, matching)
-        return PluggedVideo(video, self.model.of_video(video.x, batch.frame_mask))
+        enriched = own + self.frame_scale * (video.x - frames)
+        return PluggedVideo(video, self.model.of_video(enriched, batch.frame_mask))
 
     def forward(
         self, batch: PairBatch, video: Any = None, matching: bool = True
@@ -70,12 +86,14 @@ class Plugged(GroundingModel):
         encoded = video.transfer
         words, sentences = self.model.encode_sentences(batch)
         mask = batch.word_mask
-        own = Encoded(encoded.frames, encoded.patches, encoded.frame_mask, words, mask, sentences)
+        read = self.norm_words(words) * mask[..., None], mask, self.norm_sentences(sentences)
+        own = Encoded(encoded.frames, encoded.patches, encoded.frame_mask, *read)
         given = self.transfer(own, batch, encoded, matching)
-        enriched = given.sentences
-        if given.activity is not None:
-            enriched = enriched + given.activity
-        text = Text(given.words, given.word_mask, enriched, words, mask, sentences)
+        found = given.sentences if given.activity is None else given.sentences + given.activity
+        enriched = sentences + self.sentence_scale * found
+        # The model's own words, and behind them the transfer's token of z where there is one.
+        joined = torch.cat([words, given.words[:, words.shape[1] :]], dim=1)
+        text = Text(joined, given.word_mask, enriched, words, mask, sentences)
         return given.outputs | self.model.ground(video.model, text, batch)
 
 

@@ -20,7 +20,7 @@ from mktn.models.variants import BLIND
 from mktn.report.diagnoses import COLUMNS, EXPLAINED, Diagnosis, Row
 from mktn.report.diagnostics_page import as_markdown
 from mktn.report.differences import TOLERANCE, Scores, differences, read_scores
-from mktn.report.layouts import DATASET_TITLES, REFERENCE
+from mktn.report.layouts import REFERENCE, titles
 from mktn.report.results import (
     BASELINES,
     Interval,
@@ -215,12 +215,13 @@ def joined(found: Sequence[Diagnosis]) -> list[Row]:
                 len(ones),
             )
         )
+    datasets = list(titles(row.of.dataset for row in rows))
     diagnostics, settings = list(EXPLAINED), [*BASELINES, *TRAINED]
 
     def place(row: Row) -> tuple[int, int, int]:
         setting = row.of.setting
         rank = settings.index(setting) if setting in settings else len(settings)
-        return [*DATASET_TITLES].index(row.of.dataset), diagnostics.index(row.of.diagnostic), rank
+        return datasets.index(row.of.dataset), diagnostics.index(row.of.diagnostic), rank
 
     return sorted(rows, key=place)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mktn.report.diagnoses import EXPLAINED, Row
-from mktn.report.layouts import DATASET_TITLES
+from mktn.report.layouts import titles
 from mktn.report.markdown import SOURCE_SENTENCES
 
 WHOLE = "share of queries"  # of the split, not of a recall
@@ -21,7 +21,7 @@ def as_markdown(rows: Sequence[Row]) -> str:
     lines += ["Per cent, with 95 % intervals over videos, and over seeds where there are several."]
     for diagnostic, explained in EXPLAINED.items():
         lines += ["", f"## {diagnostic.capitalize()}", "", explained]
-        for dataset, title in DATASET_TITLES.items():
+        for dataset, title in titles(row.of.dataset for row in rows).items():
             mine = [
                 row
                 for row in rows

@@ -17,7 +17,7 @@ from mktn.engine.efficiency_format import BASELINES, MODES, MODES_EXPLAINED, TEX
 from mktn.errors import UserError
 from mktn.files import written_beside
 from mktn.report.efficiency_files import Efficiency, Spread, read_efficiency
-from mktn.report.layouts import DATASET_TITLES
+from mktn.report.layouts import DATASET_TITLES, titles
 from mktn.report.markdown import SOURCE_STATEMENTS
 
 COLUMNS = (
@@ -30,7 +30,6 @@ OF_DEVICE = (
     *("videos", "queries", "split_videos", "split_queries", "partition", "dtype", "threads"),
     *("torch", "batch_queries", "nms"),
 )
-BUSY = 0.9  # a share of a processor below which something else took it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +57,7 @@ def compared(found: Sequence[Efficiency]) -> list[Efficiency]:
     """
     seen: dict[tuple[object, ...], Efficiency] = {}
     for one in found:
-        if one.dataset not in DATASET_TITLES:
+        if one.source != "own" and one.dataset not in DATASET_TITLES:
             raise UserError(
                 "unknown dataset", where=one.path, found=one.dataset,
                 expected=", ".join(DATASET_TITLES),
@@ -73,9 +72,9 @@ def compared(found: Sequence[Efficiency]) -> list[Efficiency]:
                 expected=f"it once, as in {seen[key].path}",
             )  # fmt: skip
         seen[key] = one
-    titles = list(DATASET_TITLES)
+    datasets = list(titles(one.dataset for one in found))
     sections = list(dict.fromkeys(map(_section, found)))
-    sections.sort(key=lambda section: titles.index(section[0]))
+    sections.sort(key=lambda section: datasets.index(section[0]))
     return sorted(found, key=lambda one: sections.index(_section(one)))
 
 
@@ -159,9 +158,10 @@ def as_markdown(found: Sequence[Efficiency]) -> str:
         " turns in each round, and a ratio is of each round by itself.",
         modes[:-1] + ".",
     ]
+    title_of = titles(one.dataset for one in found)
     for section in dict.fromkeys(map(_section, found)):
         inside = [one for one in found if _section(one) == section]
-        parts += [f"## {DATASET_TITLES[section[0]]}, {section[2]}", *_of_section(inside)]
+        parts += [f"## {title_of[section[0]]}, {section[2]}", *_of_section(inside)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -218,7 +218,7 @@ def _said(one: Efficiency) -> str:
         said = " and ".join(f"{_spread(ratio)} x `{b}`" for b, ratio in found if ratio)
         text += f" Its `multi_pair` is {said} of {one.beside.model} `{one.beside.variant}`,"
         text += " which took turns with it."
-    if one.device == "cpu" and min(shares) < BUSY:
+    if one.busy:
         text += (
             " **Something else ran beside it**: in a mode it had"
             f" {min(shares):.2f} of a processor."

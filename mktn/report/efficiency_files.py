@@ -41,6 +41,7 @@ from mktn.engine.efficiency_format import BASELINES, FORMAT, MODES, TEXT, WEIGHT
 from mktn.errors import UserError
 from mktn.report.results import SOURCES
 
+BUSY = 0.9  # a share of a processor below which something else took it
 AGAIN = "run mktn efficiency again with this version"
 
 
@@ -117,6 +118,12 @@ class Efficiency:
     modes: dict[tuple[str, str], ModeFigures]
     ratios: dict[tuple[str, str, str], Spread]
     beside: Beside | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether, on a CPU, something else took the processor in one of the modes."""
+        shares = [figures.cpu_share for figures in self.modes.values()]
+        return self.device == "cpu" and min(shares) < BUSY
 
 
 _TEXTS = (

@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
     runs = [read_run(path) for path in arguments.metrics]
     if figure.scored:
         check_runs(runs, systems)
-    speeds = read_systems(arguments.efficiency, systems, figure.datasets, runs)
+    speeds = read_systems(arguments.efficiency, systems, figure, runs)
     reported = _reported(arguments.reported, figure)
     rows: list[list[object]] = []
     for dataset in dict.fromkeys(dataset for dataset, _ in speeds):

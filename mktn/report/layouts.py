@@ -1,13 +1,13 @@
 """All tables by the names of `mktn tables --table`, and what ours deviate in."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mktn.report.ianet_layouts import IANET_TABLES
 from mktn.report.lines import Layout, Shown, System
 from mktn.report.mktn_layouts import FIGURES, MKTN_TABLES
 
-__all__ = ["DATASET_TITLES", "FIGURES", "TABLES", "asked_of", "tables_of"]
+__all__ = ["DATASET_TITLES", "FIGURES", "TABLES", "asked_of", "tables_of", "titles"]
 
 TABLES: dict[str, Layout] = {**MKTN_TABLES, **IANET_TABLES}
 DATASET_TITLES = {
@@ -29,12 +29,20 @@ DEVIATIONS = {
 }
 
 
+def titles(datasets: Iterable[str]) -> dict[str, str]:
+    """dataset -> its title, in printed order: the benchmarks, then a user's own by their names."""
+    given = set(datasets)
+    own = {name: name for name in sorted(given - set(DATASET_TITLES))}
+    return {d: title for d, title in DATASET_TITLES.items() if d in given} | own
+
+
 def asked_of(shown: Shown, config: Mapping[str, Any]) -> tuple[list[str], list[System]]:
     """What a table or figure can show of a configuration: its datasets, and its systems.
 
     Models are those of `systems`, of mktn the `variants`.
     """
-    datasets = [dataset for dataset in config["datasets"] if dataset in shown.datasets]
+    source = config["source"]
+    datasets = [dataset for dataset in config["datasets"] if shown.holds(dataset, source)]
     systems = [
         (model, variant)
         for model, variant in shown.systems

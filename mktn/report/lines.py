@@ -49,7 +49,7 @@ class Quantity:
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """What a table or figure shows: lines in printed order, and on which datasets.
+    """What a table or figure shows: lines in printed order, and on which of the benchmarks.
 
     `scored`: whether it shows scores of the test queries.
     """
@@ -63,6 +63,10 @@ class Shown:
     def systems(self) -> tuple[System, ...]:
         """Our systems, each once, in printed order."""
         return tuple(dict.fromkeys(line.system for line in self.lines))
+
+    def holds(self, dataset: str, source: str) -> bool:
+        """Whether it shows a dataset: one of the paper's, or any of a user's own."""
+        return source == "own" or dataset in self.datasets
 
     def chosen(self, wanted: Sequence[str] | None) -> list[System]:
         """Those systems that are wanted, in printed order; all where none is named.

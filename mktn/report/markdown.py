@@ -7,7 +7,7 @@ writes it once.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mktn.report.layouts import DATASET_TITLES, DEVIATIONS
+from mktn.report.layouts import DEVIATIONS, titles
 from mktn.report.lines import Layout, System, name_of
 from mktn.report.reported import Reported
 from mktn.report.results import BASELINES, Key, Run
@@ -22,16 +22,19 @@ SOURCE_SENTENCES = {
     " from human labels of the same videos, which a note under each dataset names: these numbers"
     " are NOT comparable with the paper's, which stand beside them for orientation only.",
     "published": "Published annotations, features of the published kind.",
+    "own": "A dataset of your own: comparable with no published number.",
 }
 SOURCE_STATEMENTS = {
     "synthetic": "Videos and sentences are generated: comparable with no published number.",
     "simulated": "The annotations are the published ones, but the video features are simulated"
     " from human labels: comparable with no published number.",
     "published": SOURCE_SENTENCES["published"],
+    "own": SOURCE_SENTENCES["own"],
 }
 VALIDATION = {
     "official": "selected on the official validation split",
     "held_out": "selected on a tenth held out of the training videos",
+    "own": "selected on the dataset's own validation split",
 }
 
 
@@ -46,18 +49,18 @@ def as_markdown(
     """The table as the paper prints it: a section a dataset, systems down, metrics across."""
     source = (runs[0] if runs else speeds[0]).source
     parts = [f"# {layout.heading}", preface(source, runs)]
-    for dataset, title in DATASET_TITLES.items():
+    shown = (*(run.dataset for run in runs), *(speed.dataset for speed in speeds))
+    for dataset, title in titles(shown).items():
         of_dataset = [row for row in rows if row.dataset == dataset]
         of_runs = [run for run in runs if run.dataset == dataset]
         of_speeds = [speed for speed in speeds if speed.dataset == dataset]
-        if not of_runs and not of_speeds:
-            continue
         lines = printed_lines(layout, dataset, systems, reported)
-        columns = grid_columns(layout, reported.keys.get(dataset, ()), bool(of_runs))
+        columns = grid_columns(layout, reported.keys.get(dataset, ()), of_runs)
         parts += [
             f"## {title}",
             *([_protocol(of_runs)] if of_runs else []),
             *dict.fromkeys(f"Efficiency: {speed.where}." for speed in of_speeds),
+            *([_load(of_speeds, layout)] if of_speeds else []),
             *_without_differences(of_runs, layout),
             grid(of_dataset, layout, lines, columns),
         ]
@@ -68,16 +71,26 @@ def preface(source: str, runs: Sequence[Run]) -> str:
     """Source and, where there are scores, the number of seeds and how to read the columns."""
     said = [f"**Source: {source}.** {SOURCE_SENTENCES[source]}"]
     if runs:
+        paper = "" if source == "own" else " *paper*: what the table's authors report."
         said += [
             _seeds_sentence(runs),
             "Columns of a metric, in per cent. *ours*: measured, with its 95 % interval"
             f" (bootstrap over videos, {runs[0].bootstraps} resamples). *ours - Full*, or another"
             " of ours: the difference to that on the same queries, in points, with the 95 %"
             " interval of a paired bootstrap over videos; **bold** where the interval excludes 0"
-            " (of variants that change nothing, about one in twenty would). *paper*: what the"
-            " table's authors report. Every IoU threshold and mIoU are in the csv.",
+            f" (of variants that change nothing, about one in twenty would).{paper}"
+            " Every IoU threshold and mIoU are in the csv.",
         ]
     return "\n\n".join(said)
+
+
+def _load(speeds: Sequence[Speed], layout: Layout) -> str:
+    """What else the machine did while the speeds of a dataset were measured."""
+    low, high = min(s.load for s in speeds), max(s.load for s in speeds)
+    loads = f"{low:.1f}" if f"{low:.1f}" == f"{high:.1f}" else f"{low:.1f} to {high:.1f}"
+    said = f"Load average of the machine before each: {loads}."
+    busy = ", ".join(f"`{name_of(s.system, layout.systems)}`" for s in speeds if s.busy)
+    return f"{said} **Something else took the processor** of {busy}." if busy else said
 
 
 def _without_differences(runs: Sequence[Run], layout: Layout) -> list[str]:
@@ -90,7 +103,7 @@ def _without_differences(runs: Sequence[Run], layout: Layout) -> list[str]:
 
 def _compared(layout: Layout, source: str) -> list[str]:
     """What stands in the way of comparing ours with the paper, in tables of several methods."""
-    if not has_methods(layout):
+    if not has_methods(layout) or source == "own":
         return []
     speed = "Speed is of the machine named above: none of ours is comparable with a reported one."
     if not layout.scored:
@@ -146,18 +159,20 @@ class Column:
     cell: Callable[[Row | None], str]
 
 
-def grid_columns(layout: Layout, keys: Sequence[Key], scored: bool) -> list[Column]:
+def grid_columns(layout: Layout, keys: Sequence[Key], runs: Sequence[Run]) -> list[Column]:
     """Measured, its difference, and reported: each in a column of its own, for each metric.
 
-    `keys`: the metrics that the paper prints; what only ours measure stands behind them.
+    `keys`: the metrics that the paper prints; what only ours measure stands behind them. Of a
+    user's own dataset nobody has printed any: R@n of `runs`, and no column of reported numbers.
     """
-    titles: dict[Key, str] = {(q.metric, None, None): q.title for q in layout.quantities}
+    scores = keys or [key for key in (runs[0].metrics if runs else ()) if key[0] == "R"]
+    of_speed: dict[Key, str] = {(q.metric, None, None): q.title for q in layout.quantities}
     columns = []
-    for key in dict.fromkeys((*keys, *titles)):
+    for key in dict.fromkeys((*scores, *of_speed)):
         metric, n, iou = key
-        title = titles.get(key) or f"{metric}@{n}, IoU={iou:g}"
+        title = of_speed.get(key) or f"{metric}@{n}, IoU={iou:g}"
         columns.append(Column(f"{title}<br>ours", key, _ours))
-        if scored and layout.against and key not in titles:
+        if runs and layout.against and key not in of_speed:
             columns.append(Column(f"{title}<br>ours - {layout.against}", key, _difference))
         if key in keys:
             columns.append(Column(f"{title}<br>paper", key, _paper))

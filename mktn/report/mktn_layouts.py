@@ -68,9 +68,11 @@ MKTN_TABLES = {
         title="MKTN as a plug-in",
         legend="VPS: videos a second with all their queries answered, of Origin one pair at a time"
         " with the video encoded again for each, of +MKTN all queries of a video together. Origin"
-        " cached: one pair at a time, the video encoded once, the fair baseline. Ratios are of the"
-        " rounds in which the two models took turns; where they did not, of their medians, with"
-        " the widest quotient of their quartiles.",
+        " cached: one pair at a time, the video encoded once, the fair baseline of one pair at a"
+        " time. Origin together: all queries of a video together, in the same batches as +MKTN;"
+        " where it is faster than +MKTN, the gain of +MKTN is that of answering together, not of"
+        " what MKTN computes. Ratios are of the rounds in which the two models took turns; where"
+        " they did not, of their medians, with the widest quotient of their quartiles.",
         datasets=("charades",),
         lines=_plugged(),
         reference="origin",
@@ -78,6 +80,7 @@ MKTN_TABLES = {
         quantities=(
             Quantity("VPS", "VPS"),
             Quantity("VPS_cached", "VPS, cached"),
+            Quantity("VPS_together", "VPS, together"),
             Quantity("VPS_over_origin", "VPS / Origin"),
             Quantity("VPS_over_cached", "VPS / Origin cached"),
         ),

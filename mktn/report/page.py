@@ -71,7 +71,9 @@ def as_page(tables: Sequence[Table]) -> str:
                 expected=f"{expected[:80]!r}, as in {first.path}",
                 do="make the tables again from runs of one source and the same seeds",
             )
-    parts = [f"# {_numbers(tables)}: ours beside the published numbers", first.preface]
+    own = first.preface.startswith("**Source: own.**")  # nobody has published numbers of it
+    beside = "" if own else ": ours beside the published numbers"
+    parts = [f"# {_numbers(tables)}{beside}", first.preface]
     for table in tables:
         deeper = f"\n{table.sections.strip()}".replace("\n## ", "\n### ").strip()
         parts += [f"## {table.title}", deeper]

@@ -2,11 +2,12 @@
 
 The format, version 1, as `mktn evaluate` writes it (value and interval in per cent):
 
-    {"format": 1, "source": "synthetic" | "simulated" | "published",
-     "dataset": "activitynet" | "charades" | "tacos", "partition": "standard" | "cd" | "cg",
+    {"format": 1, "source": "synthetic" | "simulated" | "published" | "own",
+     "dataset": "activitynet" | "charades" | "tacos" | a name of your own,
+     "partition": "standard" | "cd" | "cg",
      "model": "mktn", "variant": "full", "seed": 0,
      "split": "test", "queries": 120, "videos": 30, "rejected": 0,
-     "comparison": ">" | ">=", "nms": 0.5 | "peer", "validation": "official" | "held_out",
+     "comparison": ">" | ">=", "nms": 0.5 | "peer", "validation": "official" | "held_out" | "own",
      "bootstraps": 1000, "notes": ["what a reader must know"],
      "metrics": [{"metric": "R", "n": 1, "iou": 0.5, "value": v, "ci_low": l, "ci_high": h}, ...,
                  {"metric": "mIoU", "n": null, "iou": null, "value": ..., ...}]}
@@ -30,8 +31,8 @@ from mktn.engine.metrics import METRICS_FORMAT
 from mktn.errors import UserError
 from mktn.report.lines import System, name_of
 
-SOURCES = ("synthetic", "simulated", "published")
-VALIDATIONS = ("official", "held_out")
+SOURCES = ("synthetic", "simulated", "published", "own")
+VALIDATIONS = ("official", "held_out", "own")
 BASELINES = ("random", "train-prior")
 # Student's t, 97.5 %, by degrees of freedom; more seeds take the last, which is wider.
 T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)

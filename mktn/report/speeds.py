@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mktn.errors import UserError
 from mktn.report.efficiency_files import Efficiency, Spread, read_efficiency
-from mktn.report.lines import Layout, Line, System, name_of
+from mktn.report.lines import Layout, Line, Shown, System, name_of
 from mktn.report.results import Interval, Run
 
 # The model's own text encoder counts; word and sentence vectors are read before.
@@ -32,6 +32,8 @@ class Speed:
     system: System
     queries: int
     where: str  # on what it was measured: a line
+    load: float  # average of the machine before, over a minute
+    busy: bool  # whether something else took the processor meanwhile
     quantities: Mapping[str, Interval]
 
 
@@ -42,7 +44,7 @@ def read_speeds(
 
     Raises UserError as `read_systems` does, and where a system has no file.
     """
-    found = read_systems(paths, systems, layout.datasets, runs)
+    found = read_systems(paths, systems, layout, runs)
     if not layout.quantities:
         return []
     named = dict.fromkeys([run.dataset for run in runs] or [dataset for dataset, _ in found])
@@ -55,12 +57,23 @@ def read_speeds(
             other = found.get((dataset, reference)) if reference else None
             shown = _quantities(line_of[system], own, other)
             kept = {q.metric: shown[q.metric] for q in layout.quantities if q.metric in shown}
-            speeds.append(Speed(own.source, dataset, system, own.queries, conditions(own), kept))
+            speeds.append(
+                Speed(
+                    own.source,
+                    dataset,
+                    system,
+                    own.queries,
+                    conditions(own),
+                    own.load_average_before[0],
+                    own.busy,
+                    kept,
+                )
+            )
     return speeds
 
 
 def read_systems(
-    paths: Sequence[Path], systems: Sequence[System], datasets: Sequence[str], runs: Sequence[Run]
+    paths: Sequence[Path], systems: Sequence[System], shown: Shown, runs: Sequence[Run]
 ) -> dict[tuple[str, System], Efficiency]:
     """`{(dataset, system): its efficiency.json}`, those of a dataset measured in the same way.
 
@@ -71,12 +84,13 @@ def read_systems(
     for path in paths:
         one = read_efficiency(path)
         key = one.dataset, (one.model, one.variant)
-        if one.dataset not in datasets or key[1] not in systems:
+        if not shown.holds(one.dataset, one.source) or key[1] not in systems:
+            theirs = ", ".join("/".join(system) for system in systems)
             raise UserError(
                 "efficiency does not belong in the table",
                 where=path,
                 found=f"{one.model}/{one.variant} on {one.dataset}",
-                expected=f"{', '.join('/'.join(s) for s in systems)} on {', '.join(datasets)}",
+                expected=f"{theirs} on {', '.join(shown.datasets)}",
             )
         if key in found:
             raise UserError(
@@ -153,6 +167,7 @@ def _quantities(line: Line, own: Efficiency, origin: Efficiency | None) -> dict[
     }
     if line.mode == "origin":
         shown["VPS_cached"] = interval(own.modes["cached", TEXT].vps)
+        shown["VPS_together"] = interval(own.modes["multi_pair", TEXT].vps)
     elif origin is not None:
         for name in ("origin", "cached"):
             shown[f"VPS_over_{name}"] = _ratio(line.mode, own, origin, name)

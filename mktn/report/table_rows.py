@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mktn.report.layouts import DATASET_TITLES
+from mktn.report.layouts import titles
 from mktn.report.lines import Layout, Line, System
 from mktn.report.reported import Reported
 from mktn.report.results import BASELINES, Interval, Key, Run, over_seeds
@@ -61,11 +61,10 @@ def table_rows(
 ) -> list[Row]:
     """The rows by dataset in printed order, each system once; R by n and IoU before the rest."""
     rows: list[Row] = []
-    for dataset in DATASET_TITLES:
+    shown = (*(run.dataset for run in runs), *(speed.dataset for speed in speeds))
+    for dataset in titles(shown):
         of_runs = [run for run in runs if run.dataset == dataset]
         of_speeds = [speed for speed in speeds if speed.dataset == dataset]
-        if not of_runs and not of_speeds:
-            continue
         lines = printed_lines(layout, dataset, systems, reported)
         for line in {line.system or line.method: line for line in lines}.values():
             scored = [run for run in of_runs if (run.model, run.variant) == line.system]

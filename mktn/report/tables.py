@@ -108,7 +108,8 @@ def check_belong(runs: Sequence[Run], layout: Layout) -> None:
             raise UserError(
                 "a table of efficiency has no scores", where=one.path, do="give --efficiency alone"
             )
-        if one.dataset not in layout.datasets or one.model not in (*models, *BASELINES):
+        held = layout.holds(one.dataset, one.source)
+        if not held or one.model not in (*models, *BASELINES):
             raise UserError(
                 "run does not belong in the table",
                 where=one.path,

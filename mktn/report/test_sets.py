@@ -14,7 +14,7 @@ from mktn.engine.rescore import ANNOTATORS, HUMAN_SETS
 from mktn.errors import UserError
 from mktn.files import written_beside
 from mktn.models.variants import VARIANTS_OF
-from mktn.report.layouts import DATASET_TITLES
+from mktn.report.layouts import titles
 from mktn.report.markdown import SOURCE_STATEMENTS, VALIDATION
 from mktn.report.results import (
     BASELINES,
@@ -89,12 +89,12 @@ def grouped(runs: Sequence[Run]) -> list[list[Run]]:
             )
         check_same_metrics(run, held)
         held.append(run)
-    test_sets = list(MEANINGS)
+    test_sets, datasets = list(MEANINGS), list(titles(run.dataset for run in runs))
 
     def printed(key: tuple[str, str, str, str]) -> tuple[int, int, int]:
         dataset, test_set, model, _ = key
         order = SYSTEMS.index(model) if model in SYSTEMS else len(SYSTEMS) - 1
-        return list(DATASET_TITLES).index(dataset), test_sets.index(test_set), order
+        return datasets.index(dataset), test_sets.index(test_set), order
 
     return [systems[key] for key in sorted(systems, key=printed)]
 
@@ -141,7 +141,7 @@ def as_markdown(systems: Sequence[Sequence[Run]]) -> str:
         "Per cent, with 95 % intervals (bootstrap over videos,"
         f" {systems[0][0].bootstraps} resamples; several seeds are joined by Student's t).",
     ]
-    for dataset, title in DATASET_TITLES.items():
+    for dataset, title in titles(runs[0].dataset for runs in systems).items():
         of_dataset = [runs for runs in systems if runs[0].dataset == dataset]
         if of_dataset:
             parts += [f"## {title}, partition {of_dataset[0][0].partition}", *section(of_dataset)]

@@ -9,13 +9,13 @@ import numpy as np
 import polars as pl
 
 from tests.bad_input.case import Case
-from tests.bad_input.spoil import Spoil, document, put, table
-from tests.bad_input.world import COMMANDS, EVALUATE, TRAIN
+from tests.bad_input.spoil import DAMAGES, Spoil, document, put, table
+from tests.bad_input.world import COMMANDS, EVALUATE, OWN, TRAIN
 
 PAIRS = "pairs.parquet"
 # Who reads the videos alone, and who reads the spans as well.
 VIDEOS = ("extract-video", "import-features", "resample")
-SPANS = ("train", "evaluate", "rescore", "diagnose", "tables", "diagnostics")
+SPANS = ("train", "evaluate", "rescore", "score", "diagnose", "tables", "diagnostics")
 
 
 def first(name: str, value: object) -> Callable[[pl.DataFrame], pl.DataFrame]:
@@ -132,6 +132,25 @@ def _cases() -> Iterator[Case]:
              table("run/predictions.parquet", first("start_s", float("nan")))),
         Case("predictions of other pairs", "tables", r"predictions of a pair that is not there",
              table("run/predictions.parquet", first("pair_id", "test/other#0"))),
+        Case("a score of other pairs", "score", r"predictions\.parquet, row 0: unknown query",
+             table("run/predictions.parquet", first("pair_id", "test/other#0"))),
+        Case("a score of a validation pair", "score", r"query of another split, found 'val/.* of",
+             _of_another_split),
+        Case("a score of a rank twice", "score", r"pair_id and nms and rank stand twice",
+             table("run/predictions.parquet", lambda f: pl.concat([f, f.head(1)]))),
+        Case("a score of NaN", "score", r"end_s, row 0: value refused, found nan",
+             table("run/predictions.parquet", first("end_s", float("nan")))),
+        Case("a score of a moment that ends before it begins", "score", r"not after start_s",
+             table("run/predictions.parquet", first("end_s", -1.0))),
+        Case("a score of a rank that is left out", "score", r"a rank is missing, found no rank 1",
+             table("run/predictions.parquet", lambda f: f.filter(pl.col("rank") > 1))),
+        Case("a score of three thresholds", "score", r"several NMS thresholds, found 0\.1, 0\.2",
+             table("run/predictions.parquet", lambda f: pl.concat(
+                 [f.with_columns(nms=pl.lit(t)) for t in (0.1, 0.2, 0.3)]))),
+        Case("a score without ranks", "score", r"column is missing.* expected rank",
+             table("run/predictions.parquet", lambda f: f.drop("rank"))),
+        Case("a score of no predictions", "score", r"predictions without rows",
+             table("run/predictions.parquet", lambda f: f.head(0))),
         Case("the 10**12th annotator", "rescore", r"annotator, row 0: value refused",
              table("spans.parquet", first("annotator", 10**12))),
         Case("an empty test split", "evaluate", r"no usable test pair",
@@ -205,6 +224,43 @@ def _cases() -> Iterator[Case]:
     )  # fmt: skip
 
 
+def _of_another_split() -> None:
+    other = pl.read_parquet(PAIRS).filter(split="val")["pair_id"][0]
+    table("run/predictions.parquet", first("pair_id", other))()
+
+
+def _own_cases() -> Iterator[Case]:
+    """A table of one's own."""
+    for kind in ("csv", "json"):
+        options = {**OWN, "annotations": f"own.{kind}"}
+        for how, damage in DAMAGES.items():
+            if (kind, how) != ("csv", "cut in half"):  # whose rows are the table of fewer videos
+                yield Case(f"own table: {kind}, {how}", "pairs", rf"own\.{kind}: ",
+                           damage(f"own.{kind}"), options=options)  # fmt: skip
+    header = "video,sentence,start_s,end_s"
+    for name, text, says in (
+        ("a column too few", "video,sentence,start_s\n", r"column is missing.*'end_s'"),
+        ("columns of another name", "video_id,sentence,start,end\n", r"'video_id', expected 'vid"),
+        ("semicolons", f"{header.replace(',', ';')}\n", r"column is missing"),
+        ("no row", f"{header}\n", r"own\.csv: table without rows"),
+        ("wrong rows alone", f"{header}\nv,A cat.,a,b\n", r"no usable row, found 1 that"),
+        ("videos that are not there", f"{header}\nv,A cat.,1,2\n", r"broken video: no such file"),
+        ("an open quote", f'{header}\nv,"A cat.,1,2\n', r"own\.csv, line \d: broken csv"),
+        ("a field without end", f"{header}\n{'v' * 200_000},A.,1,2\n", r"line \d: broken csv"),
+    ):
+        yield Case(f"own table: {name}", "pairs", says, put("own.csv", text), options=OWN)
+    yield Case("own table: a split in two", "pairs", r"train and test share videos",
+               _shared_video, options=OWN)  # fmt: skip
+    yield Case("own table: another suffix", "pairs", r"unknown kind of table",
+               put("own.xlsx", "PK"), options={**OWN, "annotations": "own.xlsx"})  # fmt: skip
+
+
+def _shared_video() -> None:
+    own = pl.read_csv("own.csv")
+    both = pl.concat([own, own.filter(split="test").with_columns(split=pl.lit("train"))])
+    both.write_csv("own.csv")
+
+
 def _other_part() -> None:
     shutil.copytree("parts/part-0.zarr", "parts/part-1.zarr")
     manifest = table("parts/part-1.zarr/manifest.parquet",
@@ -225,4 +281,4 @@ def _hdf5(values: np.ndarray) -> Spoil:
     return spoil
 
 
-CASES = tuple(_cases())
+CASES = (*_cases(), *_own_cases())

@@ -81,6 +81,14 @@ CASES: dict[str, tuple[str, Any, str]] = {
         "per_dataset.tacos.evaluation.table_iou", 0.7,
         r"per_dataset\.tacos\.evaluation\.table_iou: .*found 0\.7, expected one of ious",
     ),
+    "an even kernel": ("models.tan2d.sizes.kernel", 4, r"models\.tan2d\.sizes of .*kernel 4"),
+    "heads of a peer": ("models.lcnet.sizes.heads", 3, r"models\.lcnet\.sizes of .*width 64"),
+    "a map too small": ("models.mmn.sizes.cells", 8, r"models\.mmn\.sizes of .*the map has 8"),
+    "windows of a shorter video": (
+        "per_dataset.tacos.models.ianet.sizes.windows", [16, 300],
+        r"per_dataset\.tacos\.models\.ianet\.sizes: keys",
+    ),
+    "overlaps that cross": ("models.tan2d.grounding.t_min", 0.8, r"grounding\.t_min of .*0\.7"),
     "no IoU": ("per_dataset.tacos.evaluation", {}, r"evaluation\.ious of tacos: keys contradict"),
     "IoUs that NMS takes away": (
         "per_dataset.tacos.evaluation", {"ious": [0.05], "table_iou": 0.05, "nms": "peer"},
@@ -99,6 +107,11 @@ CASES: dict[str, tuple[str, Any, str]] = {
     "a fraction of a channel": ("pretrain.c3d.width", 0.5, r"pretrain\.c3d\.width: .*whole"),
     "a crop that is no part": ("pretrain.c3d.preprocessing.crop", 4096, r"preprocessing.*crop"),
     "a source without its files": ("source", "simulated", r"mirror: .*a directory of the publ"),
+    "a dataset of one's own elsewhere": ("datasets", ["kitchen"], r"datasets\.0: .*own has"),
+    "a benchmark of one's own": ("source", "own", r"datasets\.\d: .*the name of your own"),
+    "a name of another source": ("per_dataset.kitchen", {"own": {}}, r"kitchen: unknown key"),
+    "fractions above 1": ("own.fractions.train", 2, r"own\.fractions\.train: .*from 0 to 1"),
+    "a table that is a number": ("own.table", 5, r"own\.table: .*csv or JSON"),
     "a partition of synthetic data": ("pairs.partition", "cd", r"source: |datasets\.2: "),
 }  # fmt: skip
 

@@ -46,6 +46,7 @@ READ: dict[str, list[str]] = {
         *("run/predictions.parquet", "run/metrics.json"),
         *("pairs.parquet", "groups.parquet", "spans.parquet"),
     ],
+    "score": ["run/predictions.parquet", "pairs.parquet"],
     "diagnose": ["run/model.safetensors", "run/config.json", "pairs.parquet"],
     "efficiency": ["run/model.safetensors", "run/config.json"],
     "efficiency-table": ["run/efficiency.json"],
@@ -54,6 +55,12 @@ READ: dict[str, list[str]] = {
     ],
     "tables": ["run/metrics.json", "run/predictions.parquet", "reported.csv", "pairs.parquet"],
     "test-sets": ["run/metrics.json"],
+    "ground": [
+        *("one.mp4", "run", "run/model.safetensors", "run/config.json"),
+        *("c3d.safetensors", "c3d.json", "glove.txt", "models"),
+        *("models/skipthought/config.json", "models/skipthought/model.safetensors"),
+    ],
+    "export": ["run/config.json", "c3d.safetensors", "glove.txt", "models/skipthought"],
     "page": ["table3.md"],
     "download": ["sources.tsv", "mirror/activitynet_captions/train.json", "mirror"],
 }

@@ -37,6 +37,7 @@ EVALUATE = {
     "source": "synthetic", "dataset": DATASET, "ious": [0.3, 0.5], "table_iou": 0.3,
     "bootstraps": 20,
 }  # fmt: skip
+SCORE = {"ious": [0.3, 0.5], "bootstraps": 20}
 EFFICIENCY = {
     "source": "synthetic", "dataset": DATASET, "warm_up_batches": 1, "repeats": 1, "videos": 1,
 }  # fmt: skip
@@ -45,9 +46,12 @@ SIMULATE = {
 }  # fmt: skip
 IMPORT = {"dimension": 4, "fit": "duration", "backbone": "i3d"}
 
+# Of `mktn pairs`, for a table of one's own in place of the published files.
+OWN = {"format": "table", "dataset": "kitchen", "annotations": "own.csv", "videos": "videos"}
 DATA = "--pairs pairs.parquet --groups groups.parquet --features t.zarr --text text.zarr"
 ANNOTATED = f"--dataset {DATASET} --annotations annotations"
 HUMAN = " ".join(f"--human{end} out/human{end}.json" for end in ("", "-with-original"))
+PARTS = "--weights c3d.safetensors --word-vectors glove.txt --text-models models"
 TACOS = "--dataset tacos --annotations . --pairs tacos/pairs.parquet"
 
 # What works as it stands, so that a case fails for what it spoils and for nothing else.
@@ -102,6 +106,7 @@ COMMANDS: dict[str, tuple[str, Any]] = {
         " --human-original-only out/original.json",
         None,
     ),
+    "score": ("run/predictions.parquet --pairs pairs.parquet --json out/scores.json", SCORE),
     "diagnose": (f"--run run {DATA} --out out/diagnoses.json", EVALUATE),
     "efficiency": (f"--run run {DATA} --out out/efficiency.json", EFFICIENCY),
     "efficiency-table": (
@@ -122,7 +127,14 @@ COMMANDS: dict[str, tuple[str, Any]] = {
         " --variants full --csv out/table3.csv --markdown out/table3.md",
         None,
     ),
+    "figure-data": (
+        "--figure 3a --metrics figure/metrics.json --efficiency figure/efficiency.json"
+        " --reported reported.csv --variants mktn/full --csv out/figure3a.csv",
+        None,
+    ),
     "test-sets": ("--metrics run/metrics.json --csv out/t.csv --markdown out/t.md", None),
+    "ground": (f"one.mp4 --model run {PARTS} -q red --json out/answers.json", None),
+    "export": (f"run {PARTS} --out out/bundle", None),
     "verify": ("spans.parquet t.zarr run", None),
     "status": ("run", None),
     "plan": ("--of activitynet --out out/plan.csv", {}),
@@ -159,6 +171,7 @@ def make(folder: Path) -> None:
     _do("pretrain", {"c3d.safetensors": "", "c3d.json": ""})
     _do("extract-video", {"part-0.zarr": "parts/part-0.zarr"})
     _do("resample", {"t.zarr": ""})
+    shutil.copy(min((folder / "videos").glob("*.mp4")), folder / "one.mp4")
     (folder / "glove.txt").write_text("the 0 1\nred 1 1\nblue 2 1\nspins 3 1\n")
     _do("extract-text", {"text.zarr": "", "models": ""})
     _do("relate", {"relations.parquet": ""})
@@ -170,6 +183,10 @@ def make(folder: Path) -> None:
         _do("evaluate", {}, run=run, **_scores(run))
     _do("diagnose", {}, out="run/diagnoses.json")
     _do("efficiency", {}, out="run/efficiency.json")
+    (folder / "figure").mkdir()  # the figure is of another dataset
+    for name in ("metrics.json", "efficiency.json"):
+        text = (folder / "run" / name).read_text()
+        (folder / "figure" / name).write_text(text.replace(DATASET, "charades"))
     (folder / "random").mkdir()
     words = command_line("evaluate", **_scores("random"))
     words[words.index("--run") : words.index("--run") + 2] = ["--baseline", "random"]
@@ -179,6 +196,7 @@ def make(folder: Path) -> None:
     _write_human(folder)
     _do("reannotations", {"spans.parquet": ""})
     _write_features(folder)
+    _write_own()
     _write_tacos(folder / "tacos")
     words = "--pairs tacos/pairs.parquet --rejected tacos/rejected.parquet"
     tall = '{"tacos_version": "tall"}'
@@ -223,6 +241,14 @@ def _write_human(folder: Path) -> None:
         lines += [f'{hit},{name},"{sentence}",10,{50 + hit}' for hit in (1, 2)]
     path = folder / "human" / "human_reannotation" / "test_00.csv"
     path.write_text("\n".join(lines) + "\n")
+
+
+def _write_own() -> None:
+    """The pairs as a table of one's own, csv and JSON, with splits and no durations."""
+    columns = ["sentence", "start_s", "end_s", "split"]
+    own = pl.read_parquet("pairs.parquet").select(*columns, video="video_id")
+    own.write_csv("own.csv")
+    own.write_json("own.json")
 
 
 def _write_features(folder: Path) -> None:

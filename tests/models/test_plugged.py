@@ -81,7 +81,7 @@ def test_a_model_that_reads_no_words_is_given_none() -> None:
         reads_words = False
 
         def ground(self, video: Any, text: Text, batch: PairBatch) -> dict[str, Tensor]:
-            assert text.words is text.raw_words
+            assert torch.equal(text.words, text.raw_words)
             return super().ground(video, text, batch)
 
     network = Plugged(Deaf(CONFIG), CONFIG, FULL)
@@ -103,3 +103,24 @@ def test_an_answer_does_not_depend_on_other_videos_of_the_batch() -> None:
     whole = network(batch, matching=False)["confidence"]
     own = network(batch.only([0, 1, 2]), matching=False)["confidence"]
     assert torch.allclose(whole[:3], own, atol=1e-6)
+
+
+def test_what_the_transfer_adds_to_small_features_is_small() -> None:
+    """Put in the place of a sentence some tenths in size, it would be all that is seen."""
+    torch.manual_seed(0)
+    batch, seen = random_batch(), {}
+
+    class Quiet(Halves):
+        def encode_sentences(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
+            words, sentences = super().encode_sentences(batch)
+            return 0.1 * words, 0.1 * sentences
+
+        def ground(self, video: Any, text: Text, batch: PairBatch) -> dict[str, Tensor]:
+            seen["added"] = (text.sentences - text.raw_sentences).norm(dim=-1)
+            assert torch.equal(text.words[:, :-1], text.raw_words)
+            return super().ground(video, text, batch)
+
+    Plugged(Quiet(CONFIG), CONFIG, FULL).eval()(batch)
+    # z has a norm of some sqrt(d) and starts with a weight of a tenth.
+    assert (seen["added"] > 0).all()
+    assert (seen["added"] < 0.5 * CONFIG.width**0.5).all()

@@ -93,6 +93,7 @@ def test_vps_is_of_origin_one_pair_at_a_time_and_of_plus_mktn_of_whole_videos(
     for of, metric, value, low, high in (
         (origin, "VPS", "1.00", "0.900", "1.20"),
         (origin, "VPS_cached", "2.00", "1.80", "2.40"),
+        (origin, "VPS_together", "3.00", "2.70", "3.60"),
         (plus, "VPS", "6.00", "5.40", "7.20"),
         (plus, "VPS_over_origin", "6.00", "4.50", "8.00"),
         (plus, "VPS_over_cached", "3.00", "2.25", "4.00"),
@@ -101,19 +102,33 @@ def test_vps_is_of_origin_one_pair_at_a_time_and_of_plus_mktn_of_whole_videos(
         assert (found["value"], found["ci_low"], found["ci_high"]) == (value, low, high)
         assert found["difference"] == ""
     (grid,) = grids((tmp_path / "table2.md").read_text())
-    assert grid[0][-5:] == [
+    assert grid[0][-6:] == [
         "VPS<br>ours",
         "VPS<br>paper",
         "VPS, cached<br>ours",
+        "VPS, together<br>ours",
         "VPS / Origin<br>ours",
         "VPS / Origin cached<br>ours",
     ]
-    assert grid[5][-5:] == ["6.00 [5.40, 7.20]", "46.28", "-", "6.00 [4.50, 8.00]",
+    assert grid[5][-6:] == ["6.00 [5.40, 7.20]", "46.28", "-", "-", "6.00 [4.50, 8.00]",
                             "3.00 [2.25, 4.00]"]  # fmt: skip
     text = (tmp_path / "table2.md").read_text()
     assert "Efficiency: a CPU (cpu), 1 thread, float32" in text
     # As it was read by eye; python -m tests.report.golden writes it anew.
     assert text == GOLDEN.read_text()
+
+
+def test_a_speed_beside_which_something_else_ran_says_so(tmp_path: Path) -> None:
+    runs, speeds = table_2(tmp_path)
+    path = next(Path(name) for name in speeds if name.endswith("mmn-plus_mktn-efficiency.json"))
+    document = json.loads(path.read_text())
+    document["load_average_before"] = [2.5, 1, 1]
+    document["modes"][2]["cpu_share"] = 0.5
+    path.write_text(json.dumps(document))
+    assert tables(tmp_path, runs, *speeds, table="2") == 0
+    text = (tmp_path / "table2.md").read_text()
+    assert "before each: 0.1 to 2.5. **Something else took the processor** of" in text
+    assert "of `mmn/plus_mktn`." in text
 
 
 def test_a_ratio_is_of_the_rounds_in_which_two_models_took_turns(tmp_path: Path) -> None:

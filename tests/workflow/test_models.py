@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 DATA = {"dimension": 8, "patch_dimension": 0, "word_dimension": 8, "sentence_dimension": 8}
 
 
-@pytest.mark.parametrize("name", [None, "simulated", "published"])
+@pytest.mark.parametrize("name", [None, "simulated", "published", "own"])
 def test_each_model_takes_its_sections(name: str | None) -> None:
     from snakemake.utils import update_config
 
@@ -22,7 +22,7 @@ def test_each_model_takes_its_sections(name: str | None) -> None:
         over = ROOT / "workflow" / "configs" / f"{name}.yaml"
         update_config(config, yaml.safe_load(over.read_text()))
     assert "ianet" in config["models"]
-    for dataset in ("activitynet", "charades", "tacos"):
+    for dataset in config["datasets"]:
         own = for_dataset(config, dataset)
         for model, section in own["models"].items():
             data = DATA | {"frames": own["features"]["frames"]}
