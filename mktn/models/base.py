@@ -101,9 +101,16 @@ class Patches(nn.Module):
     """
 
     def __init__(
-        self, dimension: int, patch_dimension: int, virtual: int, width: int, dropout: float
+        self,
+        dimension: int,
+        patch_dimension: int,
+        virtual: int,
+        width: int,
+        dropout: float,
+        feature_dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        self.features = nn.Dropout(feature_dropout)
         self.virtual = 0 if patch_dimension else virtual
         self.project = nn.Linear(patch_dimension or dimension, width * max(self.virtual, 1))
         self.norm = nn.LayerNorm(width)
@@ -112,9 +119,9 @@ class Patches(nn.Module):
     def forward(self, frames: Tensor, batch: PairBatch) -> Tensor:
         """The model's frames (V,T,d) with the batch's patches behind them."""
         if self.virtual:
-            patches = self.project(batch.frames).unflatten(-1, (self.virtual, -1))
+            patches = self.project(self.features(batch.frames)).unflatten(-1, (self.virtual, -1))
         elif batch.patches is None:
             raise ValueError("the model was built for patches and the batch has none")
         else:
-            patches = self.project(batch.patches)
+            patches = self.project(self.features(batch.patches))
         return torch.cat([frames[:, :, None], self.norm(self.dropout(patches))], dim=2)

@@ -49,6 +49,7 @@ class Plugged(GroundingModel):
             config.virtual_patches,
             config.width,
             config.dropout,
+            config.feature_dropout,
         )
         self.norm_frames = nn.LayerNorm(config.width)
         self.norm_words = nn.LayerNorm(config.width)

@@ -124,3 +124,13 @@ def test_what_the_transfer_adds_to_small_features_is_small() -> None:
     # z has a norm of some sqrt(d) and starts with a weight of a tenth.
     assert (seen["added"] > 0).all()
     assert (seen["added"] < 0.5 * CONFIG.width**0.5).all()
+
+
+def test_features_that_are_dropped_are_dropped_for_the_patches_too() -> None:
+    torch.manual_seed(0)
+    config = PluggedConfig(**{**vars(SIZES), "feature_dropout": 0.9})
+    network, batch = Plugged(Halves(config), config, FULL), random_batch()
+    frames = network.model.encode_frames(batch)
+    one, other = (network.train().patches(frames, batch) for _ in range(2))
+    assert not torch.equal(one, other)
+    assert torch.equal(network.eval().patches(frames, batch), network.patches(frames, batch))
