@@ -4,6 +4,8 @@
 import ast
 from typing import NamedTuple
 
+from mktn.models.variants import ONE_PROCESS
+
 
 class Need(NamedTuple):
     """Of one job: megabytes of memory and minutes on the first attempt, each (synthetic, real).
@@ -51,11 +53,15 @@ NEEDS = {
     "test_sets": Need((1000, 1000), (10, 10)),
 }
 REAL = SOURCE != "synthetic"
-# Steps that run as this many processes side by side, each with a GPU, CPUs and memory of its own.
-PROCESSES = {"train": config.get("processes", 1)}
 
 
-def cpus(step):
+def processes_of(step, model="mktn"):
+    """How many run side by side, each with a GPU, CPUs and memory of its own."""
+    shared = step == "train" and model not in ONE_PROCESS
+    return config.get("processes", 1) if shared else 1
+
+
+def cpus(step, model="mktn"):
     """`threads` of a rule: torch's, for each process, and those that decode videos beside it.
 
     A rule that measures time takes all cores of this machine, so that no other job runs meanwhile;
@@ -66,13 +72,13 @@ def cpus(step):
     each = config["threads"] if NEEDS[step].torch else 1
     if step in ("extract_video", "own_pairs"):
         return lambda w: each + of(w.dataset, "extract", "decode_workers")
-    return each * PROCESSES.get(step, 1)
+    return each * processes_of(step, model)
 
 
-def needs(step):
+def needs(step, model="mktn"):
     """`resources` of a rule. Memory and run time grow with the attempt."""
     need = NEEDS[step]
-    processes = PROCESSES.get(step, 1)
+    processes = processes_of(step, model)
 
     def mem_mb(wildcards, attempt):
         cached = REAL and need.cache

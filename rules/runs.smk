@@ -24,7 +24,7 @@ def training_settings(model, variant):
             "seed": int(wildcards.seed),
             "device": config["device"],
             "threads": config["threads"],
-            "processes": config["processes"],
+            "processes": processes_of("train", model),
             **sections,
             "loader": {**sections["loader"], "hidden": BLIND.get(variant)},
         }

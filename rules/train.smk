@@ -21,9 +21,9 @@ for model, variant, name in TRAININGS:
             f"benchmarks/{PLACE}/train/{{dataset}}-{name}-seed{{seed}}.tsv"
         conda:
             "../envs/mktn.yaml"
-        threads: cpus("train")
+        threads: cpus("train", model)
         resources:
-            **needs("train"),
+            **needs("train", model),
         params:
             run=subpath(output.model, parent=True),
             settings=settings(training_settings(model, variant)),

@@ -103,6 +103,9 @@ VARIANTS_OF: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 
+# Their losses compare all videos of a batch, so that no several processes share it.
+ONE_PROCESS = frozenset({"mmn", "lcnet"})
+
 
 def transfer_of(model: str, variant: str) -> Variant | None:
     """The knowledge transfer in a model's variant; None where it has none."""

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from mktn.engine.grounding import grounding_loss
+from mktn.models.variants import ONE_PROCESS, VARIANTS_OF
+
 ROOT = Path(__file__).parents[2]
 RULES = sorted((ROOT / "rules").glob("*.smk"))
 PROFILE = ROOT / "workflow" / "profiles" / "slurm" / "config.yaml"
@@ -47,9 +50,10 @@ def test_each_rule_takes_its_cpus_and_resources_from_the_table() -> None:
                 assert not re.search(r"^ *(resources|threads):", text, re.M), text
                 continue
             (step,) = re.findall(
-                r"^ *resources:\n *\*\*needs\(\"(\w+)\"\),\n(?! *\w+=)", text, re.M
+                r"^ *resources:\n *\*\*needs\(\"(\w+)\"(?:, model)?\),\n(?! *\w+=)", text, re.M
             )
-            assert re.findall(r"^ *threads: (.*)$", text, re.M) == [f'cpus("{step}")'], text
+            of = ", model" if step == "train" else ""
+            assert re.findall(r"^ *threads: (.*)$", text, re.M) == [f'cpus("{step}"{of})'], text
             assert step in known
             seen.add(step)
     assert seen == set(known)
@@ -84,7 +88,17 @@ def test_processes_multiply_what_a_training_has() -> None:
     assert two["runtime"] == one["runtime"]
     assert (table()["cpus"]("train"), table(processes=2)["cpus"]("train")) == (2, 4)
     assert table(processes=2)["cpus"]("evaluate") == 2
+    assert table(processes=2)["cpus"]("train", "tan2d") == 4
     assert table()["cpus"]("extract_video")(CHARADES) == 5
+
+
+@pytest.mark.parametrize("model", VARIANTS_OF)
+def test_a_loss_of_the_whole_batch_is_of_one_process(model: str) -> None:
+    loss = grounding_loss(model, {})
+    whole = loss is not None and not loss.shares
+    assert (model in ONE_PROCESS) == whole
+    assert table(processes=2)["cpus"]("train", model) == (2 if whole else 4)
+    assert table(processes=2)["processes_of"]("train", model) == (1 if whole else 2)
 
 
 def test_what_measures_time_has_the_machine_for_itself() -> None:
