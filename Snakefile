@@ -2,7 +2,7 @@
 #
 #     snakemake --cores 8
 #     snakemake --cores 8 results/table3.csv
-#     snakemake --cores 8 --forcerun train_wo_opm results/table3.csv
+#     snakemake --cores 8 --forcerun train_wo_opm -- results/table3.csv
 
 import sys
 
