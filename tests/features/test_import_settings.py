@@ -72,7 +72,7 @@ def test_the_configuration_names_the_backbone_once(
 ) -> None:
     schema = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
     rules = yaml.safe_load(schema.read_text())
-    of_presets = rules["$defs"]["published"]["properties"]["import"]["properties"]["preset"]
+    of_presets = rules["$defs"]["import"]["properties"]["preset"]
     assert set(of_presets["enum"]) == {"none", *PRESETS}
     backbones = rules["$defs"]["features"]["properties"]["backbone"]["enum"]
     assert {preset["backbone"] for preset in PRESETS.values()} <= set(backbones)
