@@ -177,7 +177,7 @@ def seconds_of_rules(directory: Path) -> dict[str, float]:
         rule = path.parent.name
         if rule == "train":
             rule = f"train_{path.stem.split('-')[1]}"
-        elif rule == "evaluate" and path.stem.split("-")[1] not in ("full", "wo_opm"):
+        elif rule == "evaluate" and path.stem.split("-")[1] != "mktn":
             rule = "evaluate_baseline"
         elif path.name == "table3.tsv":
             rule = "table"
