@@ -43,54 +43,63 @@ class PluggedConfig(ModelConfig):
 
 
 @dataclasses.dataclass(frozen=True)
-class TAN2DConfig(PluggedConfig):
-    """Sizes of 2D-TAN; the defaults are the published ones of Charades-STA but for the width."""
+class MapConfig(PluggedConfig):
+    """Sizes of a model of a sparse map of candidates, by default 2D-TAN's of Charades-STA."""
 
     cells: int = 16  # N, of a video
     counts: tuple[int, ...] = (16,)  # diagonals of each scale of the map
-    kernel: int = 5
-    layers: int = 8
-    text_layers: int = 3
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_map(self.cells, self.counts)
-        for name in ("layers", "text_layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)} is below 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvolvedMapConfig(MapConfig):
+    """Sizes of a model that convolves its map; the defaults are published for Charades-STA."""
+
+    kernel: int = 5
+    layers: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.layers < 1:
+            raise ValueError(f"layers {self.layers} is below 1")
         if self.kernel < 1 or not self.kernel % 2:
             raise ValueError(f"kernel {self.kernel} is not an odd number")
 
 
 @dataclasses.dataclass(frozen=True)
-class MMNConfig(PluggedConfig):
+class TAN2DConfig(ConvolvedMapConfig):
+    """Sizes of 2D-TAN; the defaults are the published ones of Charades-STA but for the width."""
+
+    text_layers: int = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.text_layers < 1:
+            raise ValueError(f"text_layers {self.text_layers} is below 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class MMNConfig(ConvolvedMapConfig):
     """Sizes of MMN; the defaults are the published ones of Charades-STA but for the width."""
 
-    cells: int = 16  # N, of a video
-    counts: tuple[int, ...] = (16,)  # diagonals of each scale of the map
-    kernel: int = 5
-    layers: int = 8
     joint: int = 256  # width of both joint spaces
     power: float = 0.5  # of the matching score
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_map(self.cells, self.counts)
-        for name in ("layers", "joint"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)} is below 1")
-        if self.kernel < 1 or not self.kernel % 2:
-            raise ValueError(f"kernel {self.kernel} is not an odd number")
+        if self.joint < 1:
+            raise ValueError(f"joint {self.joint} is below 1")
         if self.power < 0:
             raise ValueError(f"power {self.power} is below 0")
 
 
 @dataclasses.dataclass(frozen=True)
-class LCNetConfig(PluggedConfig):
+class LCNetConfig(MapConfig):
     """Sizes of LCNet, which has no published ones; its candidates are 2D-TAN's of Charades-STA."""
 
-    cells: int = 16  # N, of a video
-    counts: tuple[int, ...] = (16,)  # diagonals of each scale of the map
     clip: int = 5  # frames of the clip around a frame
     top: float = 0.5  # share of the frames that a video's score is the mean of
     temperature: float = 0.1  # of the soft-nearest word and frame
@@ -98,7 +107,6 @@ class LCNetConfig(PluggedConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_map(self.cells, self.counts)
         if self.clip < 1 or not self.clip % 2:
             raise ValueError(f"clip {self.clip} is not an odd number")
         if not 0 < self.top <= 1 or self.temperature <= 0 or self.balance < 0:

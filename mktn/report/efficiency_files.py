@@ -33,7 +33,7 @@ speed in a mode over the other's speed in "against". Keys beyond these are left 
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from mktn.checksums import read_sealed_json
 from mktn.datasets import PARTITIONS
@@ -260,10 +260,9 @@ class _Reading:
 
     def number(self, row: Any, name: Any, where: str = "") -> float:
         value = row.get(name) if isinstance(row, dict) else None
-        fits = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not fits or not math.isfinite(value):  # type: ignore[arg-type]
-            self._refuse(f"{where}{name}", value, "a finite number")
-        return float(value)  # type: ignore[arg-type]
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+        self._refuse(f"{where}{name}", value, "a finite number")
 
     def absent_or_number(self, row: Any, name: str, where: str) -> float | None:
         if isinstance(row, dict) and name in row and row[name] is None:
@@ -277,7 +276,7 @@ class _Reading:
         if key in held:
             raise UserError("a figure stands twice", where=self.path, found=", ".join(key))
 
-    def _refuse(self, where: str, found: object, expected: str) -> None:
+    def _refuse(self, where: str, found: object, expected: str) -> NoReturn:
         raise UserError(
             "missing or wrong key", where=f"{self.path}, {where}", found=repr(found)[:120],
             expected=expected,
