@@ -58,6 +58,8 @@ def test_a_peak_is_what_was_held_at_once_and_is_forgotten_afterwards() -> None:
             torch.ones(megabytes * 250_000)  # the second when the first is gone
         return (peak(CPU) - before) / 1e6
 
+    # Above 32 MiB glibc gives each its own mapping; below, the second may not fit where the
+    # first was, and the peak is truly higher.
     held(1)
-    assert held(60) == pytest.approx(60, abs=6)
-    assert held(20) == pytest.approx(20, abs=6)
+    assert held(80) == pytest.approx(80, abs=6)
+    assert held(40) == pytest.approx(40, abs=6)
