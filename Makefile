@@ -4,7 +4,7 @@ CORES ?= $(shell nproc)
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup table3 tables peers test test-faults test-slurm bench lint format lock clean
+.PHONY: help setup table3 tables peers test test-faults test-browser test-slurm bench lint format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -45,10 +45,13 @@ bench: $(READY) ## results/bench/*.csv: speed and memory, each against a baselin
 	$(BIN)/mktn bench dag --out results/bench/dag.csv
 
 test: $(READY) ## the test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(CORES)
 
 test-faults: $(READY) ## kills, full disks and damaged files, done to the tiny DAG; some minutes
 	$(BIN)/python -m pytest -m faults -s tests/faults tests/workflow/test_damage.py
+
+test-browser: $(READY) ## the report and the page of `mktn serve` in a real Chromium
+	tests/browser/run $(BIN)/python
 
 test-slurm: $(READY) ## the pipeline on a real SLURM cluster, of this machine alone
 	tests/slurm/run $(BIN)/python
@@ -66,7 +69,7 @@ format: $(READY) ## rewrite the code in the house's format
 	$(BIN)/snakefmt Snakefile rules
 
 lock: $(READY) ## pin the newest versions of everything in pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra dev --extra slurm \
+	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra dev --extra serve --extra slurm \
 		--generate-hashes --no-emit-index-url --custom-compile-command 'make lock' --output-file envs/requirements.lock pyproject.toml
 	echo uv | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --constraint envs/requirements.lock \
 		--no-emit-index-url --custom-compile-command 'make lock' --output-file envs/uv.lock -

@@ -63,6 +63,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "mktn.report.figure_data",
         "the numbers that Figures 3a and 3b are drawn from",
     ),
+    "figure": ("mktn.figures.figure", "a figure as SVG and PNG"),
     "page": ("mktn.report.page", "results tables as one Markdown page"),
 }
 

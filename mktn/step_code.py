@@ -215,6 +215,12 @@ STEP_CODE = {
         *EFFICIENCY,
         "engine/metrics.py",
     ],
+    "figure": [
+        *SHOWN,
+        *EFFICIENCY,
+        "report/figure_data.py",
+        *(f"figures/{name}.py" for name in ("figure", "style", "speeds_figure")),
+    ],
     "figure_data": [*SHOWN, "report/figure_data.py", *EFFICIENCY],
     "tables_page": ["report/page.py"],
     "test_sets": [

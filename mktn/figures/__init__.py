@@ -1,0 +1,1 @@
+"""The papers' figures and others of the runs, drawn with matplotlib as SVG and PNG."""

@@ -1,0 +1,71 @@
+"""`mktn figure`: one figure from the csv and Parquet files of the runs, as SVG and PNG."""
+
+import argparse
+import dataclasses
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mktn.config import fill, read_settings
+from mktn.errors import UserError
+from mktn.figures.style import styled, write
+
+# figure -> module with `INPUTS`, the options that it needs, and `draw(Inputs) -> Figure`.
+DRAWN = {
+    "3b": "mktn.figures.speeds_figure",
+}
+# option -> what is given to it.
+OPTIONS = {
+    "data": "csv of mktn figure-data, or of mktn tables",
+    "logs": "log.parquet of runs",
+    "metrics": "metrics.json of runs",
+    "predictions": "predictions.parquet of runs, in the order of --metrics",
+    "pairs": "pairs.parquet of the datasets",
+}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a figure is drawn from: files by option, in the order given, and its settings."""
+
+    data: Sequence[Path] = ()
+    logs: Sequence[Path] = ()
+    metrics: Sequence[Path] = ()
+    predictions: Sequence[Path] = ()
+    pairs: Sequence[Path] = ()
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def filled(self, kind: type) -> Any:
+        """The settings as a frozen dataclass; raises UserError for others than its own."""
+        return fill(kind, self.settings, "--settings")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `mktn figure`."""
+    parser.add_argument("--figure", required=True, choices=DRAWN)
+    for option, help_line in OPTIONS.items():
+        parser.add_argument(f"--{option}", nargs="+", type=Path, default=[], help=help_line)
+    parser.add_argument("--settings", help="JSON: settings of the figure")
+    parser.add_argument("--svg", required=True, type=Path, help="output")
+    parser.add_argument("--png", required=True, type=Path, help="output: the same as pixels")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Check that everything the figure needs is given, draw and write it."""
+    module = importlib.import_module(DRAWN[arguments.figure])
+    given = {option: tuple(getattr(arguments, option)) for option in OPTIONS}
+    for option in OPTIONS:
+        if bool(given[option]) != (option in module.INPUTS):
+            needed = ", ".join(f"--{name}" for name in module.INPUTS)
+            raise UserError(
+                f"figure {arguments.figure} is drawn from other files",
+                where=f"--{option}",
+                found="files" if given[option] else "none",
+                expected=needed,
+            )
+    with styled():
+        figure = module.draw(Inputs(**given, settings=read_settings(arguments.settings)))
+    write(figure, arguments.svg, arguments.png)
+    print(f"figure {arguments.figure}: {arguments.svg}, {arguments.png}")

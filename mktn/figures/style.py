@@ -1,0 +1,72 @@
+"""How figures look: readable in grey, text as text in the SVG, the same bytes each time."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from mktn.files import written_beside
+
+SETTINGS = {
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.5,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+    "svg.fonttype": "none",  # text that can be searched, copied and set in another font
+    "svg.hashsalt": "mktn",  # the same ids each time
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+}
+PNG_DPI = 200
+
+
+@dataclass(frozen=True)
+class Series:
+    """How one of several is told from the others: in grey by its marker, dashes and hatch."""
+
+    color: str
+    line: Any  # dashes as matplotlib takes them
+    marker: str
+    hatch: str
+
+
+# Colours that keep apart for the colour-blind, darker ones first; their greys differ.
+SERIES = (
+    Series("#1b1b3a", "-", "o", ""),
+    Series("#c1440e", "--", "s", "///"),
+    Series("#2a7f9e", "-.", "^", "\\\\\\"),
+    Series("#e0a030", ":", "D", "..."),
+    Series("#6a9f58", (0, (5, 1, 1, 1, 1, 1)), "v", "xxx"),
+    Series("#9a86b8", (0, (1, 1)), "P", "+++"),
+    Series("#b0b0b0", (0, (8, 2)), "X", "ooo"),
+)
+
+
+def styled() -> AbstractContextManager[None]:
+    """The context in which a figure is made and written."""
+    return rc_context(SETTINGS)
+
+
+def sourced(figure: Figure, source: str, note: str = "") -> None:
+    """Say on the figure itself where its numbers come from."""
+    said = f"source: {source}" + (f"; {note}" if note else "")
+    figure.supxlabel(plain(said), fontsize=6, color="#555555", ha="left", x=0.01)
+
+
+def write(figure: Figure, svg: Path, png: Path) -> None:
+    """Both files, beside and renamed; no date in either."""
+    with styled(), written_beside(svg) as one, written_beside(png) as other:
+        figure.savefig(one, format="svg", metadata={"Date": None})
+        figure.savefig(other, format="png", dpi=PNG_DPI, metadata={"Software": None})
+
+
+def plain(text: str) -> str:
+    """Text as it is: between two dollar signs matplotlib would read a formula."""
+    return text.replace("$", r"\$")
