@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from mktn.files import written_beside
 
-SETTINGS = {
+SETTINGS: Any = {
     "font.size": 8,
     "axes.titlesize": 9,
     "axes.spines.top": False,
