@@ -4,7 +4,7 @@ CORES ?= $(shell nproc)
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup table3 tables peers test test-faults test-browser test-slurm bench lint format lock clean
+.PHONY: help setup table3 tables peers test test-faults test-browser test-docs test-slurm bench lint format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -52,6 +52,9 @@ test-faults: $(READY) ## kills, full disks and damaged files, done to the tiny D
 
 test-browser: $(READY) ## the report and the page of `mktn serve` in a real Chromium
 	tests/browser/run $(BIN)/python
+
+test-docs: $(READY) ## the pages' commands on a small pipeline, from `make table3` on; some minutes
+	$(BIN)/python -m pytest -m docs -n 2 --dist loadfile tests/docs
 
 test-slurm: $(READY) ## the pipeline on a real SLURM cluster, of this machine alone
 	tests/slurm/run $(BIN)/python

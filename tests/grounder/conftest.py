@@ -1,5 +1,6 @@
 """A tiny run in the pipeline's own folders, from rendered videos to predictions."""
 
+import functools
 import json
 import os
 from pathlib import Path
@@ -41,7 +42,13 @@ def do(line: str, settings: dict[str, Any] | None = None) -> None:
 @pytest.fixture(scope="session")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with data/synthetic and a run in runs/synthetic, as the rules lay them out."""
-    folder = tmp_path_factory.mktemp("pipeline")
+    return _pipeline(tmp_path_factory.getbasetemp())
+
+
+@functools.cache  # tests/docs has this fixture as well
+def _pipeline(base: Path) -> Path:
+    folder = base / "pipeline"
+    folder.mkdir()
     before = Path.cwd()
     os.chdir(folder)
     data, features = "data/synthetic", f"data/synthetic/features/{DATASET}"
