@@ -17,6 +17,7 @@ from mktn.features.word_vectors import looked_for
 from mktn.grounder import bundle, parts
 from mktn.grounder.own_video import clip_features
 from mktn.grounder.parts import BATCH, Parts, Places
+from mktn.grounder.run_folder import data_folder
 from mktn.grounder.text import sentence_vectors
 from mktn.grounder.words import words_of
 
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Write the bundle, and say what is in it."""
     places = places_of(arguments)
     found = parts.of_run(arguments.run, places, arguments.batch)
-    data = places.data or parts.data_folder(arguments.run)
+    data = places.data or data_folder(arguments.run)
     dataset = found.config["dataset"]
     pairs, text = arguments.pairs, arguments.text
     if data is not None:

@@ -25,6 +25,7 @@ from mktn.features.skipthought_published import published_sha256
 from mktn.features.text import TEXT_CODE
 from mktn.features.video_backbone import VideoBackbone
 from mktn.features.zarr_group import ZarrGroup
+from mktn.grounder.run_folder import backbone_weights, data_folder, refuse_folder_of_runs
 from mktn.grounder.words import Words
 from mktn.provenance import code_sha256
 from mktn.seeds import named_rng
@@ -101,19 +102,12 @@ def other_code(config: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
-def data_folder(run: Path) -> Path | None:
-    """`data/{source}` beside `runs/{source}/...`, where the run stands in the pipeline's place."""
-    parents = run.resolve().parents
-    if len(parents) > 5 and parents[4].name == "runs":
-        return parents[5] / "data" / parents[3].name
-    return None
-
-
 def of_run(run: Path, places: Places | None = None, batch: int = BATCH) -> Parts:
     """The parts of a trained run, from the pipeline's files.
 
     Raises UserError where one is missing, or is not what the run was trained with.
     """
+    refuse_folder_of_runs(run)
     places = places or Places()
     network, config = checkpoint.load(run)
     data = places.data or data_folder(run)
@@ -218,7 +212,7 @@ def _backbone(
         made = of["origin"] or "of unknown origin"
         return None, f"the run's video features were {made}: no backbone of it can see a video"
     if weights is None and data is not None:
-        weights = data / "backbones" / f"{of['backbone']}.safetensors"
+        weights = backbone_weights(data, of["backbone"], of["weights_sha256"])
     if weights is None or not weights.is_file():
         raise UserError(
             "the video backbone's weights are missing", where=weights or run,

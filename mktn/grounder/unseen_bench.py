@@ -31,7 +31,7 @@ from mktn.features.pairs_file import read_pairs_file
 from mktn.grounder.answers import Answer, EncodedVideo
 from mktn.grounder.grounder import Grounder
 from mktn.grounder.matching import RULES, USED
-from mktn.grounder.parts import data_folder
+from mktn.grounder.run_folder import data_folder
 from mktn.seeds import named_rng
 
 Floats = npt.NDArray[np.float64]
