@@ -16,30 +16,15 @@ from mktn.cli import main
 from mktn.datasets import own_table
 from mktn.engine.score import IOUS, USUAL_IOUS
 from mktn.features.store import FeatureStore, ResampledStore
+from tests.docs.pages import commands, text_of, typed_commands
 from tests.workflow.test_pipeline import ROOT, jobs, snakemake
 
-TEXT = (ROOT / "docs" / "own_data.md").read_text(encoding="utf-8")
-# A command and the lines that it goes on in: behind a backslash, or inside quotes.
-BLOCKS = re.findall(r"(?:^ {4,}\S.*\n)+", TEXT, re.M)
+PAGE = "docs/own_data.md"
+TEXT = text_of(PAGE)
 OWN_YAML = ROOT / "workflow" / "configs" / "own.yaml"
 
 
-def commands() -> list[list[str]]:
-    found: list[list[str]] = []
-    for block in BLOCKS:
-        text = ""
-        for line in block.replace("\\\n", " ").splitlines():
-            text = f"{text} {line.strip()}"
-            try:
-                found.append(shlex.split(text))
-            except ValueError:  # a quote is open
-                continue
-            text = ""
-        assert not text, block
-    return found
-
-
-COMMANDS = commands()
+COMMANDS = [shlex.split(command.text) for command in commands(PAGE)]
 
 
 def do(words: list[str], folder: Path) -> None:
@@ -70,7 +55,7 @@ def add_wrong_rows(folder: Path) -> None:
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which all commands of the page but Snakemake's have been run."""
     folder = tmp_path_factory.mktemp("page")
-    by_hand = [words for words in COMMANDS if words[0] in ("mktn", "python")]
+    by_hand = typed_commands(PAGE)
     assert len(by_hand) == 13
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

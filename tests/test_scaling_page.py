@@ -11,10 +11,12 @@ import pytest
 from mktn.cli import main
 from mktn.config import fill
 from mktn.engine.bench import BENCHES
+from tests.docs.pages import text_of, typed_commands
 
 ROOT = Path(__file__).resolve().parents[1]
-TEXT = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^ {4,7}(?:\$ )?mktn (.+)$", TEXT, re.M)
+PAGE = "docs/scaling.md"
+TEXT = text_of(PAGE)
+COMMANDS = [shlex.join(words[1:]) for words in typed_commands(PAGE)]
 PLANS = re.findall(r"^ {4}\$ mktn (plan .+)\n((?: {4}.*\n)+)", TEXT, re.M)
 MEASURED = [command for command in COMMANDS if command.startswith("bench ")]
 

@@ -20,7 +20,7 @@ def data_folder(run: Path) -> Path | None:
 
 
 def refuse_folder_of_runs(folder: Path) -> None:
-    """Raise UserError, which names them, where runs are below the folder and none is in it."""
+    """Raise UserError where no run is in the folder; it names those that are below."""
     if (folder / "config.json").exists() or (folder / "model.safetensors").exists():
         return
     for pattern in BELOW:
@@ -33,6 +33,11 @@ def refuse_folder_of_runs(folder: Path) -> None:
                 found=", ".join(names[:SHOWN]) + more, expected="one run",
                 do=f"name it: {folder / names[0]}",
             )  # fmt: skip
+    raise UserError(
+        "not a trained run", where=folder, found="neither config.json nor model.safetensors",
+        expected="a bundle, or the folder of a run",
+        do="name it: runs/SOURCE/DATASET/MODEL/VARIANT/seedN",
+    )  # fmt: skip
 
 
 def backbone_weights(data: Path, backbone: str, weights_sha256: str | None) -> Path:

@@ -1,6 +1,6 @@
 """What a reader does between two commands of docs/own_data.md: writes a table, edits the copy.
 
-    python -m tests.docs.own
+python -m tests.docs.own
 """
 
 from pathlib import Path

@@ -1,8 +1,9 @@
 """The commands that README.md, CONTRIBUTING.md and docs/ tell a reader to type.
 
 A command is a line of an indented or fenced block, or code in a sentence, that begins with a
-program of PROGRAMS; in a sentence also options alone (`--config processes=2`). A line goes on behind a backslash and inside open quotes. Words in capitals
-(`mktn export RUN`) stand for what the reader fills in.
+program of PROGRAMS; in a sentence also options alone (`--config processes=2`). A line goes on
+behind a backslash and inside open quotes. Words in capitals (`mktn export RUN`) stand for what
+the reader fills in.
 """
 
 import re
@@ -10,6 +11,8 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from mktn.cli import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md", "CONTRIBUTING.md", *sorted(f"docs/{p.name}" for p in ROOT.glob("docs/*.md")))
@@ -52,6 +55,14 @@ def is_command(text: str) -> bool:
     """Whether it begins with a program that a reader runs."""
     first = text.split(maxsplit=1)
     return bool(first) and first[0] in PROGRAMS
+
+
+def is_name(text: str) -> bool:
+    """A program, a subcommand or an option that a sentence names, nothing to type."""
+    words = text.split()
+    flag = len(words) == 1 and text.startswith("--")
+    program = len(words) == 1 and text in PROGRAMS and "/" not in text
+    return flag or program or (len(words) == 2 and words[0] == "mktn" and words[1] in COMMANDS)
 
 
 def lines_of(block: str) -> Iterator[tuple[int, str]]:
@@ -118,6 +129,15 @@ def commands(page: str) -> list[Command]:
             line = text[: code.start()].count("\n") + 1
             found.append(Command(page, line, normal(code[1])))
     return sorted(found, key=lambda command: command.line)
+
+
+def typed_commands(page: str) -> list[list[str]]:
+    """The words of the page's commands of mktn and Python that are typed, in its order."""
+    return [
+        shlex.split(command.text)
+        for command in commands(page)
+        if command.text.startswith(("mktn ", "python ")) and not is_name(command.text)
+    ]
 
 
 def others(page: str) -> list[str]:

@@ -7,7 +7,6 @@ test executes it; or `Near`: it cannot be executed here, why, and the test that 
 from dataclasses import dataclass
 
 
-
 @dataclass(frozen=True)
 class Run:
     """typed: what is typed in its place, where folders.py's own substitutions do not do.
@@ -46,10 +45,14 @@ GROUND = "tests/grounder/test_ground_page.py::test_every_command_runs"
 BY_HAND = "tests/test_own_data_page.py::done"
 PLANS = "tests/test_scaling_page.py::test_every_plan_named_can_be_made"
 SMALL = "at the size of the page it takes minutes or hours: it runs at a small size"
+SERVED = "it serves until it is stopped"
 SUITE = "it runs this suite, or one as long"
 MAKE = "tests/docs/test_make.py::test_the_target_runs_what_is_said"
 CLUSTER = "it is for a SLURM cluster, which `make test-slurm` starts on this machine"
-SLURM = "tests/slurm/test_pipeline_on_slurm.py::test_training_asks_for_a_gpu_and_for_what_the_table_says"  # noqa: E501
+SLURM = (
+    "tests/slurm/test_pipeline_on_slurm.py"
+    "::test_training_asks_for_a_gpu_and_for_what_the_table_says"
+)
 TINY_TRAIN = (
     f"--pairs {DATA}/pairs/charades/pairs.parquet --groups {DATA}/groups/charades/groups.parquet"
     f" --relations {DATA}/groups/charades/relations.parquet"
@@ -102,9 +105,6 @@ QUICK: dict[str, Row] = {
         " --pairs pairs.parquet --rejected rejected.parquet",
         makes=("pairs.parquet", "rejected.parquet"),
     ),
-    "mktn features info DIR": Run(
-        "run", f"mktn features info {DATA}/features/charades/c3d", says=("c3d", "sha256"),
-    ),
     "mktn score predictions.csv --pairs pairs.parquet": Run(
         "run", f"mktn score predictions.csv --pairs {DATA}/pairs/charades/pairs.parquet"
         " --split test",
@@ -142,6 +142,11 @@ CHECKOUT: dict[str, Row] = {
     "snakemake --cores 8 results/table3.csv": Run("checkout", says=("Nothing to be done",)),
     "snakemake --cores 2 -- runs/synthetic/charades/mktn/full/seed0/metrics.json": Run(
         "checkout", says=("Nothing to be done",)
+    ),
+    "snakemake --cores 8 runs/synthetic/charades/mktn/full/seed0/metrics.json": Run(
+        "checkout", "snakemake --cores 2 runs/synthetic/charades/mktn/full/seed0/metrics.json;"
+        " ! snakemake --cores 2 runs/synthetic/charades/mktn/fool/seed0/metrics.json",
+        says=("Nothing to be done", "MissingRuleException"),
     ),
     "snakemake --workflow-profile workflow/profiles/local --cores 8": Run(
         "checkout", makes=("results/tables.md",),
@@ -216,6 +221,7 @@ CHECKOUT: dict[str, Row] = {
                            "results/ianet_table3.csv", "results/figure3a.csv",
                            "results/figure3b.csv", "results/efficiency.md"),
     ),
+    "make report": Run("checkout", makes=("results/report.html",)),
     "snakemake --cores 2 results/efficiency.md": Run(
         "checkout", before="rm results/efficiency.md", makes=("results/efficiency.md",),
     ),
@@ -279,9 +285,9 @@ WHOLE_PAGES = {
 
 ELSEWHERE: dict[str, Row] = {
     "mktn import-features --from v_GGSY1Qvo990.npz --pairs pairs.parquet"
-    " --out features/part-0.zarr --part 0 --parts 1 --settings '{\"backbone\": \"i3d\","
-    " \"dimension\": 1024, \"clip\": 24, \"stride\": 24, \"fps\": 25,"
-    " \"key\": \"i3d_rgb_stack24_step24_fps25\"}'": By(
+    ' --out features/part-0.zarr --part 0 --parts 1 --settings \'{"backbone": "i3d",'
+    ' "dimension": 1024, "clip": 24, "stride": 24, "fps": 25,'
+    ' "key": "i3d_rgb_stack24_step24_fps25"}\'': By(
         "tests/docs/test_data_page.py::test_real_features_of_one_video_are_imported"
     ),
     "mktn extract-video --videos VIDEOS --pairs pairs.parquet --backbone i3d"
@@ -314,9 +320,13 @@ ELSEWHERE: dict[str, Row] = {
         "tests/test_scaling_page.py::test_the_pairs_are_made_by_the_command_named"
     ),
     "--json -": By("tests/grounder/test_ground_command.py::test_json_alone_goes_to_stdout"),
-    "--settings '{\"nms\": 0.5}'": By("tests/engine/test_score.py::test_nms_is_applied_where_it_is_asked_for_and_then_before_the_first_n"  # noqa: E501
-),
-    "--groups groups.parquet": By("tests/engine/test_score.py::test_groups_say_which_queries_count"),
+    "--settings '{\"nms\": 0.5}'": By(
+        "tests/engine/test_score.py"
+        "::test_nms_is_applied_where_it_is_asked_for_and_then_before_the_first_n"
+    ),
+    "--groups groups.parquet": By(
+        "tests/engine/test_score.py::test_groups_say_which_queries_count"
+    ),
     "sacct -X": Near(CLUSTER, SLURM),
     "scontrol show config": Near(CLUSTER, SLURM),
     "snakemake --workflow-profile workflow/profiles/slurm": By(SLURM),

@@ -15,11 +15,11 @@ from mktn.cli import COMMANDS
 from mktn.engine.bench import BENCHES as BENCHMARKS
 from tests.docs.pages import (
     PAGES,
-    PROGRAMS,
     ROOT,
     anchors,
     blocks,
     commands,
+    is_name,
     links,
     others,
     prose,
@@ -47,14 +47,6 @@ NO_COMMANDS = {
     "exp(q s/τ) / τ · ((λ (1 + N))^q − 1)",
 }
 DOTTED = re.compile(r"`((?:mktn|tests|rules|workflow|envs|docs)/[\w/.-]+)`")
-
-
-def is_name(text: str) -> bool:
-    """A program, a subcommand or an option that a sentence names, nothing to type."""
-    words = text.split()
-    flag = len(words) == 1 and text.startswith("--")
-    program = len(words) == 1 and text in PROGRAMS and "/" not in text
-    return flag or program or (len(words) == 2 and words[0] == "mktn" and words[1] in COMMANDS)
 
 
 def executed(page: str, text: str) -> bool:

@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import re
-import shlex
 import shutil
 from pathlib import Path
 
@@ -12,13 +11,11 @@ import pytest
 from mktn.cli import main
 from mktn.config import fill
 from mktn.grounder.unseen_bench import UnseenSettings
+from tests.docs.pages import text_of, typed_commands
 
 ROOT = Path(__file__).resolve().parents[2]
-TEXT = (ROOT / "docs" / "ground.md").read_text(encoding="utf-8")
-COMMANDS = [
-    shlex.split(command.replace("\\\n", " "))
-    for command in re.findall(r"^    mktn ((?:.*\\\n)*.*)$", TEXT, re.M)
-]
+TEXT = text_of("docs/ground.md")
+COMMANDS = [words[1:] for words in typed_commands("docs/ground.md")]
 EXTRACTED = "data/synthetic/features/charades/c3d"
 PYTHON = re.findall(r"^```python\n(.*?)^```", TEXT, re.M | re.S)
 
