@@ -53,6 +53,7 @@ SLURM = (
     "tests/slurm/test_pipeline_on_slurm.py"
     "::test_training_asks_for_a_gpu_and_for_what_the_table_says"
 )
+STORE = f"{DATA}/features/charades/c3d-T12.zarr"
 TINY_TRAIN = (
     f"--pairs {DATA}/pairs/charades/pairs.parquet --groups {DATA}/groups/charades/groups.parquet"
     f" --relations {DATA}/groups/charades/relations.parquet"
@@ -174,7 +175,10 @@ CHECKOUT: dict[str, Row] = {
         makes=("results/table3.md",),
     ),
     "snakemake --touch": Run(
-        "checkout", "snakemake --cores 2 --touch results/table3.csv", says=("Touching",),
+        "checkout", "snakemake --cores 2 --touch results/table3.csv && snakemake -n"
+        " results/table3.csv", says=("Nothing to be done",),
+        before=f"rm -r {STORE} && snakemake --cores 2 {STORE} && snakemake -n results/table3.csv"
+        " | grep train_full",
     ),
     "--unlock": Run("checkout", "snakemake --unlock", says=("nlock",)),
     "--config processes=2": Run(
