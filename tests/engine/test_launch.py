@@ -47,7 +47,7 @@ def log(run: Path) -> pl.DataFrame:
 
 def children(process: subprocess.Popen[str]) -> list[int]:
     """The processes that it started, once there are two."""
-    for _ in range(600):
+    for _ in range(2400):
         found = subprocess.run(
             ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True
         ).stdout.split()
@@ -59,7 +59,7 @@ def children(process: subprocess.Popen[str]) -> list[int]:
 
 def rank_of(pid: int) -> int:
     """As its environment says, once it has one of its own."""
-    for _ in range(100):
+    for _ in range(600):
         for pair in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
             if pair.startswith(b"RANK="):
                 return int(pair[5:])
@@ -108,7 +108,7 @@ def test_a_killed_process_ends_the_other_and_the_next_command_goes_on(
         assert started.poll() is None
         time.sleep(0.05)
     os.kill(ranks[1], signal.SIGKILL)
-    _, said = started.communicate(timeout=30)
+    _, said = started.communicate(timeout=120)
     assert started.returncode == 1
     assert said.splitlines()[-1] == (
         "mktn train: process 1 of 2 was ended by SIGKILL, and the others ended with it"
@@ -122,7 +122,7 @@ def test_a_killed_process_ends_the_other_and_the_next_command_goes_on(
         if line.startswith("goes on at epoch"):
             break
     again.send_signal(signal.SIGTERM)
-    _, said = again.communicate(timeout=30)
+    _, said = again.communicate(timeout=120)
     assert again.returncode == 128 + signal.SIGTERM, said
     assert "stopped by SIGTERM" in said.splitlines()[-1]
 

@@ -130,13 +130,14 @@ def test_an_interrupted_job_does_only_what_is_missing(command: Command, tmp_path
     began = time.perf_counter()
     assert command(out, "c3d", 1) == 0
     expected, takes_s = contents(tmp_path), time.perf_counter() - began
-    for share in (0.9, 0.7, 0.5, 0.3):
+    # The machine may have been busier at first: then only a small share comes before the end.
+    for share in (0.9, 0.7, 0.5, 0.3, 0.2):
         shutil.rmtree(out, ignore_errors=True)
         status = command(out, "c3d", 1, signal.SIGTERM, share * takes_s)
         assert status in (0, 128 + signal.SIGTERM)
         if status and not out.exists():  # not on its way out
             break
-    assert status, "no job was still running at 0.3 of the time that one takes"
+    assert status, "no job was still running at 0.2 of the time that one takes"
     assert not out.exists()
     # A decoding process that was just starting may say that it lost its parent: only what is said
     # from here on counts.
