@@ -236,6 +236,10 @@ CHECKOUT: dict[str, Row] = {
     "snakemake --cores 8 --configfile kitchen.yaml -- results/own/table3.csv": Run(
         "checkout", before="python -m tests.docs.own", makes=("results/own/table3.csv",),
     ),
+    'mktn ground new.mp4 --model runs/own/kitchen/mktn/full/seed0 -q "She cracks two eggs."': Run(
+        "checkout", before="cp $(ls data/synthetic/videos/charades/*.mp4 | head -1) new.mp4",
+        says=(r"1\. She cracks two eggs\.\n +1 +\d",),
+    ),
     "torchrun --standalone --nproc-per-node 2 -m -- mktn train ..."
     " --settings '{\"processes\": 2, ...}'": Run(
         "checkout", "torchrun --standalone --nproc-per-node 2 -m -- mktn train --run by-hand"
