@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rescore": ("mktn.engine.rescore", "predictions against several annotators, and these"),
     "status": ("mktn.report.status", "runs done, running and failed, with their best scores"),
     "diagnose": ("mktn.engine.diagnose", "order, single queries, seen sentences, retrieval"),
+    "attention": ("mktn.engine.attention", "attention maps of a trained IA-Net on drawn pairs"),
     "diagnostics": ("mktn.report.diagnostics", "diagnoses of all runs as csv and Markdown"),
     "efficiency": (
         "mktn.engine.efficiency",
