@@ -179,6 +179,11 @@ STEP_CODE = {
             )
         ),
     ],
+    "attention": [
+        *LOADING,
+        *(f"engine/{name}.py" for name in ("attention", "drawn_pairs", "evaluate", "predict")),
+        "engine/decode.py",
+    ],
     "efficiency": [
         *LOADING,
         *(
@@ -220,6 +225,11 @@ STEP_CODE = {
         *EFFICIENCY,
         "report/figure_data.py",
         *(f"figures/{name}.py" for name in ("figure", "style", "speeds_figure")),
+        # 3c, ianet5
+        *(f"figures/{name}.py" for name in ("timelines_figure", "timelines", "strip")),
+        *(f"figures/{name}.py" for name in ("attention_figure", "attention_maps")),
+        *(f"engine/{name}.py" for name in ("attention", "drawn_pairs", "metrics")),
+        *(f"features/{name}.py" for name in ("pairs_file", "video", "pictures", "video_files")),
     ],
     "figure_data": [*SHOWN, "report/figure_data.py", *EFFICIENCY],
     "tables_page": ["report/page.py"],

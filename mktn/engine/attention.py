@@ -1,8 +1,8 @@
 """`mktn attention`: the attention maps of a trained IA-Net, on some pairs of a split.
 
-T frames, L words, K learned padding rows. The maps of block b, counted from 1, averaged over heads:
-frames_to_words (T,L+K), words_to_frames (L,T+K), frames_to_frames (T,T), words_to_words (L,L); a
-row attends to the columns, and its weights sum to one.
+T frames, L words, K learned padding rows. The maps of a block, counted from 1, are means over its
+heads: frames_to_words (T,L+K), words_to_frames (L,T+K), frames_to_frames (T,T), words_to_words
+(L,L). A row attends to the columns, and its weights sum to one.
 """
 
 import argparse
@@ -184,7 +184,7 @@ def maps_of(network: IANet, batch: "PairBatch") -> Iterator[tuple[int, str, Floa
 
 
 def check_rows(weights: Floats, where: str) -> None:
-    """Raise UserError unless weights (rows, columns) are shares: none negative, rows sum to one."""
+    """Raise UserError unless weights (rows, columns) are shares: rows sum to one, none below 0."""
     sums = weights.sum(1)
     wrong = ~(np.abs(sums - 1) <= TOLERANCE) | ~(weights >= 0).all(1)
     if wrong.any():

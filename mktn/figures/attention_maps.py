@@ -111,7 +111,7 @@ def attentions_of(table: pl.DataFrame) -> list[Attention]:
             key = str(name), int(str(block))
             maps[key] = _map(weights, f"{where}, block {block}, {name}")
         span = named.pop("start_s"), named.pop("end_s")
-        found.append(Attention(**named, span=span, maps=maps))  # type: ignore[arg-type]
+        found.append(Attention(**named, span=span, maps=maps))
     return found
 
 
@@ -120,7 +120,7 @@ def _map(table: pl.DataFrame, where: str) -> AttentionMap:
     shape = table["row"].n_unique(), table["column"].n_unique()
     at = np.indices(shape).reshape(2, -1)
     whole = len(table) == shape[0] * shape[1]
-    if not whole or (table.select("row", "column").to_numpy().T != at).any():
+    if not whole or (at != table.select("row", "column").to_numpy().T).any():
         raise UserError(
             "an attention map is not whole",
             where=where,

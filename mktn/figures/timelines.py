@@ -181,9 +181,7 @@ def _timeline(
     )
 
 
-def _first_moments(
-    run: Run, frame: pl.DataFrame, known: set[str], where: Path
-) -> dict[str, Span]:
+def _first_moments(run: Run, frame: pl.DataFrame, known: set[str], where: Path) -> dict[str, Span]:
     """pair_id -> the best moment, which is chosen before NMS, so that any threshold's will do."""
     best = frame.filter(pl.col("rank") == 1).unique("pair_id", maintain_order=True)
     found = {p: (s, e) for p, s, e in best.select("pair_id", "start_s", "end_s").iter_rows()}
