@@ -226,7 +226,7 @@ STEP_CODE = {
         "report/figure_data.py",
         *(f"figures/{name}.py" for name in ("figure", "style", "speeds_figure")),
         # 3c, ianet5
-        *(f"figures/{name}.py" for name in ("timelines_figure", "timelines", "strip")),
+        *(f"figures/{name}.py" for name in ("timelines_figure", "timelines", "strip", "placing")),
         *(f"figures/{name}.py" for name in ("attention_figure", "attention_maps")),
         *(f"engine/{name}.py" for name in ("attention", "drawn_pairs", "metrics")),
         *(f"features/{name}.py" for name in ("pairs_file", "video", "pictures", "video_files")),

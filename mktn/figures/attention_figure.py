@@ -1,6 +1,5 @@
 """Figure 5 of IA-Net: its attention maps, block by block, as heat maps."""
 
-import textwrap
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from matplotlib.figure import Figure
 from mktn.engine.attention import FRAME
 from mktn.figures.attention_maps import Attention, AttentionMap, Axis, attentions_of, read_tables
 from mktn.figures.figure import Inputs
+from mktn.figures.placing import figure_of, fitted, folded, put_axes, put_text
 from mktn.figures.style import plain, sourced
 from mktn.report.layouts import titles
 
@@ -29,7 +29,7 @@ SHOWN = {
 WIDTH, LEFT, RIGHT = 7.2, 0.85, 0.75  # inches, right with the scale
 TALL, WORDS_BELOW, TIMES_BELOW = 1.5, 0.72, 0.42  # a map, and what stands below it
 HEAD, LINE, SMALL, NAME, GAP, FOOT = 0.34, 0.16, 0.17, 0.34, 0.14, 0.32
-CHARACTERS = 104  # of a sentence in a line
+LINES = 4  # of a sentence
 WORD = 14  # characters of a word
 GREY = "#555555"
 COLORS = "Greys"  # white is nothing: it prints as it is
@@ -59,13 +59,12 @@ def draw(inputs: Inputs) -> Figure:
     found = attentions_of(read_tables(inputs.attention))
     shown = titles(one.dataset for one in found)
     height = HEAD * len(shown) + FOOT + sum(map(_height, found))
-    figure = Figure(figsize=(WIDTH, height))
-    figure.set_layout_engine("none")  # given to Figure, it would be forgotten when it is written
+    figure = figure_of(WIDTH, height)
     top, before = height, ""
     for one in found:
         if one.dataset != before:
             before = one.dataset
-            _text(figure, 0.08, top - 0.1, shown[one.dataset], size=9, weight="bold")
+            put_text(figure, 0.08, top - 0.1, shown[one.dataset], size=9, weight="bold")
             top -= HEAD
         _pair(figure, one, top)
         top -= _height(one)
@@ -92,20 +91,19 @@ def _height(one: Attention) -> float:
 
 
 def _folded(sentence: str) -> list[str]:
-    shown = "".join(c if c.isprintable() else " " for c in sentence)
-    return textwrap.wrap(f"\u201c{shown.strip()}\u201d", CHARACTERS)
+    return folded(f"\u201c{sentence.strip()}\u201d", WIDTH - LEFT - 0.1, 8, LINES)
 
 
 def _pair(figure: Figure, one: Attention, top: float) -> None:
     for line in _folded(one.sentence):
-        _text(figure, LEFT, top, line, size=8)
+        put_text(figure, LEFT, top, line, size=8)
         top -= LINE
     start_s, end_s = one.span
     about = f"{one.pair_id}, {one.duration_s:.1f} s, ground truth {start_s:.1f}\u2013{end_s:.1f} s"
-    _text(figure, LEFT, top - 0.02, about, size=6, color=GREY)
+    put_text(figure, LEFT, top - 0.02, about, fitted(about, WIDTH - LEFT - 0.1, 6), color=GREY)
     top -= SMALL
     for name in _kinds(one):
-        _text(figure, LEFT, top - 0.05, SHOWN[name], size=7, weight="bold")
+        put_text(figure, LEFT, top - 0.05, SHOWN[name], size=7, weight="bold")
         top -= NAME + TALL
         _row(figure, one, name, top)
         top -= _below(name)
@@ -186,16 +184,9 @@ def _short(word: str) -> str:
 
 
 def _axes(figure: Figure, left: float, bottom: float, wide: float) -> Any:
-    width, height = figure.get_size_inches()
-    axes = figure.add_axes((left / width, bottom / height, wide / width, TALL / height))
+    axes = put_axes(figure, left, bottom, wide, TALL)
     axes.grid(visible=False)
     for side in axes.spines.values():
         side.set_visible(True)
         side.set_linewidth(0.5)
     return axes
-
-
-def _text(figure: Figure, x: float, top: float, text: str, size: float, **look: Any) -> None:
-    """Text whose upper left corner is at x from the left and `top` from below, inches."""
-    width, height = figure.get_size_inches()
-    figure.text(x / width, top / height, plain(text), fontsize=size, va="top", **look)

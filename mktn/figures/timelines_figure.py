@@ -1,6 +1,5 @@
 """Figure 3c: what is answered to some test pairs, on the timelines of their videos."""
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from matplotlib.figure import Figure
 from mktn.errors import UserError
 from mktn.features.video_files import find_videos
 from mktn.figures.figure import Inputs
+from mktn.figures.placing import figure_of, fitted, folded, put_axes, put_text
 from mktn.figures.strip import draw_strip
 from mktn.figures.style import PNG_DPI, SERIES, plain, sourced
 from mktn.figures.timelines import (
@@ -30,7 +30,7 @@ OPTIONAL = ("videos",)
 # Inches: of the figure, left and right of the timelines, and what stands above one another.
 WIDTH, LEFT, RIGHT = 7.2, 1.05, 1.5
 HEAD, LINE, SMALL, STRIP, ROW, AXIS, GAP, FOOT = 0.34, 0.16, 0.15, 0.62, 0.2, 0.2, 0.16, 0.3
-CHARACTERS, LINES = 104, 4  # of a sentence
+LINES = 4  # of a sentence
 GREY = "#555555"
 
 
@@ -49,15 +49,14 @@ def draw(inputs: Inputs) -> Figure:
     shown = titles(one.dataset for one in timelines)
     heights = [_height(one, one.pair_id in files) for one in timelines]
     height = sum(heights) + HEAD * len(shown) + FOOT
-    figure = Figure(figsize=(WIDTH, height))
-    figure.set_layout_engine("none")  # given to Figure, it would be forgotten when it is written
+    figure = figure_of(WIDTH, height)
     top, before = height, ""
     for one, tall in zip(timelines, heights, strict=True):
         if one.dataset != before:
             before = one.dataset
             said = _missing(one) if one.pair_id not in files else ""
-            _text(figure, 0.08, top - 0.1, shown[one.dataset], size=9, weight="bold")
-            _text(figure, WIDTH - 0.08, top - 0.1, said, size=6, color=GREY, ha="right")
+            put_text(figure, 0.08, top - 0.1, shown[one.dataset], size=9, weight="bold")
+            put_text(figure, WIDTH - 0.08, top - 0.1, said, size=6, color=GREY, ha="right")
             top -= HEAD
         _block(figure, one, files.get(one.pair_id), top)
         top -= tall
@@ -119,11 +118,12 @@ def _height(one: Timeline, strip: bool) -> float:
 
 def _block(figure: Figure, one: Timeline, video: Path | None, top: float) -> None:
     for line in _folded(one.sentence):
-        _text(figure, LEFT, top, line, size=8)
+        put_text(figure, LEFT, top, line, size=8)
         top -= LINE
     queries = "its only sentence" if one.queries == 1 else f"one of its {one.queries} sentences"
     about = f"{one.pair_id}, {one.duration_s:.1f} s, {queries}"
-    _text(figure, LEFT, top - 0.02, about, size=6, color=GREY)
+    size = fitted(about, WIDTH - LEFT - 0.1, 6)
+    put_text(figure, LEFT, top - 0.02, about, size, color=GREY)
     top -= SMALL
     if video is not None:
         top -= STRIP
@@ -166,37 +166,24 @@ def _row(
 ) -> None:  # fmt: skip
     middle = row + 0.5
     aside: Any = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 7}
-    axes.text(-0.012, middle, plain(name), ha="right", weight=weight, **aside)
+    size = fitted(name, LEFT - 0.2, 7)
+    axes.text(-0.012, middle, plain(name), ha="right", weight=weight, **aside | {"fontsize": size})
     if moment is None:
         axes.text(1.015, middle, "no answer", color=GREY, **aside)
         return
     start_s, end_s = moment
     axes.barh(middle, end_s - start_s, 0.62, start_s, zorder=2, label=name, **look)
-    seconds = f"{start_s:.1f}\u2013{end_s:.1f} s"
+    seconds = f"{start_s:z.1f}\u2013{end_s:z.1f} s"  # z: no minus at a zero
     axes.text(1.015, middle, seconds, weight=weight, **aside)
     axes.text(1.015 + 0.88 / (WIDTH - LEFT - RIGHT), middle, iou, weight=weight, **aside)
 
 
 def _axes(figure: Figure, bottom: float, tall: float) -> Any:
-    width, height = figure.get_size_inches()
-    axes = figure.add_axes(
-        (LEFT / width, bottom / height, 1 - (LEFT + RIGHT) / width, tall / height)
-    )
+    axes = put_axes(figure, LEFT, bottom, WIDTH - LEFT - RIGHT, tall)
     axes.spines["left"].set_visible(False)
     axes.set_yticks([])
     return axes
 
 
-def _text(
-    figure: Figure, x: float, top: float, text: str, size: float, **look: Any
-) -> None:  # fmt: skip
-    """Text whose upper left corner is at x from the left and `top` from below, inches."""
-    width, height = figure.get_size_inches()
-    figure.text(x / width, top / height, plain(text), fontsize=size, va="top", **look)
-
-
 def _folded(sentence: str) -> list[str]:
-    """The sentence in quotes, in lines; what the figure cannot print is left out."""
-    shown = "".join(c if c.isprintable() else " " for c in sentence)
-    lines = textwrap.wrap(f"\u201c{shown.strip()}\u201d", CHARACTERS)
-    return lines if len(lines) <= LINES else [*lines[: LINES - 1], f"{lines[LINES - 1]} ..."]
+    return folded(f"\u201c{sentence.strip()}\u201d", WIDTH - LEFT - 0.1, 8, LINES)
