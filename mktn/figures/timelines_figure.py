@@ -5,17 +5,19 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mktn.errors import UserError
 from mktn.features.video_files import find_videos
 from mktn.figures.figure import Inputs
 from mktn.figures.placing import figure_of, fitted, folded, put_axes, put_text
 from mktn.figures.strip import draw_strip
-from mktn.figures.style import PNG_DPI, SERIES, plain, sourced
+from mktn.figures.style import PNG_DPI, SERIES, Series, plain, sourced
 from mktn.figures.timelines import (
     COLUMNS,
     GROUND_TRUTH,
     OURS,
+    Span,
     Timeline,
     TimelineSettings,
     read_timelines,
@@ -31,6 +33,7 @@ OPTIONAL = ("videos",)
 WIDTH, LEFT, RIGHT = 7.2, 1.05, 1.5
 HEAD, LINE, SMALL, STRIP, ROW, AXIS, GAP, FOOT = 0.34, 0.16, 0.15, 0.62, 0.2, 0.2, 0.16, 0.3
 LINES = 4  # of a sentence
+NARROW = 0.12  # inches of a bar that is too narrow to be hatched
 GREY = "#555555"
 
 
@@ -146,22 +149,30 @@ def _bars(axes: Any, one: Timeline) -> None:
     for number, given in enumerate(one.given):
         ours = given.run.system == OURS
         name = f"{given.name} (ours)" if ours else given.name
-        series = SERIES[number]
         iou = "" if given.iou is None else f"IoU {given.iou:.2f}"
-        _row(
-            axes, number + 1, name, given.moment, iou, weight="bold" if ours else "normal",
-            facecolor=series.color, edgecolor="white", hatch=series.hatch, linewidth=0,
-        )  # fmt: skip
+        weight = "bold" if ours else "normal"
+        look = _look(SERIES[number], given.moment, one.duration_s)
+        _row(axes, number + 1, name, given.moment, iou, weight, **look)
     axes.set_xlim(0, one.duration_s)
     axes.set_ylim(1 + len(one.given), 0)
+    axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
     axes.tick_params(labelsize=6, length=2, pad=1.5)
     axes.grid(visible=False)
-    axes.annotate("seconds", (1, 0), (8, -3), "axes fraction", "offset points", fontsize=6,
+    axes.annotate("seconds", (1, 0), (15, -3), "axes fraction", "offset points", fontsize=6,
                   va="top", color=GREY, annotation_clip=False)  # fmt: skip
 
 
+def _look(series: Series, moment: Span | None, duration_s: float) -> dict[str, Any]:
+    """Of a bar: hatched in white, but where that would leave nothing of it."""
+    share = 0.0 if moment is None else (moment[1] - moment[0]) / duration_s
+    if not series.hatch or share * (WIDTH - LEFT - RIGHT) < NARROW:
+        return {"facecolor": series.color, "edgecolor": series.color, "linewidth": 0.8}
+    look = {"facecolor": series.color, "edgecolor": "white", "linewidth": 0}
+    return {**look, "hatch": series.hatch}
+
+
 def _row(
-    axes: Any, row: int, name: str, moment: tuple[float, float] | None, iou: str,
+    axes: Any, row: int, name: str, moment: Span | None, iou: str,
     weight: str = "normal", **look: Any,
 ) -> None:  # fmt: skip
     middle = row + 0.5
