@@ -92,7 +92,8 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.groups,
         arguments.features,
         arguments.text,
-        config=loader_config(config, trained),
+        # Few videos are looked at: the others' features are not read.
+        config=dataclasses.replace(loader_config(config, trained), memory_gb=0.0),
     )
     data.check_partition(config.partition)
     data.check_dataset(config.dataset)

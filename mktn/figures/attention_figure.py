@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from mktn.engine.attention import FRAME
 from mktn.figures.attention_maps import Attention, AttentionMap, Axis, attentions_of, read_tables
-from mktn.figures.figure import Inputs
+from mktn.figures.figure import Inputs, NoSettings
 from mktn.figures.placing import figure_of, fitted, folded, put_axes, put_text
 from mktn.figures.style import plain, sourced
 from mktn.report.layouts import titles
@@ -56,6 +56,7 @@ def draw(inputs: Inputs) -> Figure:
     The annotated moment is a black bar beside the frames, and a line parts words from padding.
     All maps of a row share a scale. Raises UserError as `read_tables` and `attentions_of`.
     """
+    inputs.filled(NoSettings)
     found = attentions_of(read_tables(inputs.attention))
     shown = titles(one.dataset for one in found)
     height = HEAD * len(shown) + FOOT + sum(map(_height, found))

@@ -52,6 +52,11 @@ class Inputs:
         return fill(kind, self.settings, "--settings")
 
 
+@dataclass(frozen=True)
+class NoSettings:
+    """The settings of a figure that has none."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `mktn figure`."""
     parser.add_argument("--figure", required=True, choices=DRAWN)

@@ -14,7 +14,6 @@ from mktn.errors import UserError
 from mktn.features.pairs_file import read_pairs_file, read_table_of
 from mktn.report.layouts import TABLES, titles
 from mktn.report.lines import System
-from mktn.report.mktn_layouts import FIGURES
 from mktn.report.results import Run, check_runs, read_run
 
 GROUND_TRUTH = "ground truth"
@@ -23,7 +22,7 @@ COLUMNS = (
     *("source", "dataset", "video_id", "pair_id", "sentence", "duration_s", "chosen"),
     *("system", "seed", "start_s", "end_s", "iou"),
 )
-NAMES = {line.system: line.name for line in (*FIGURES["3a"].lines, *TABLES["1"].lines)}
+NAMES = {line.system: line.name for line in (*TABLES["2"].lines, *TABLES["1"].lines)}
 PAIR_COLUMNS = [
     *("dataset", "split", "video_id", "pair_id", "sentence"),
     *("start_s", "end_s", "duration_s"),
