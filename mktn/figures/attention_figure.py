@@ -1,5 +1,6 @@
 """Figure 5 of IA-Net: its attention maps, block by block, as heat maps."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,8 @@ SHOWN = {
     "frames_to_frames": "frames attend to frames",
     "words_to_words": "words attend to words",
 }
-WIDTH, LEFT, RIGHT = 7.2, 0.85, 0.75  # inches, right with the scale
+WIDTH, LEFT, RIGHT = 7.2, 0.85, 0.75  # inches, right with the scale; wider for many words
+PER_WORD, BETWEEN = 0.09, 0.16  # of a word on an axis, and between two maps
 TALL, WORDS_BELOW, TIMES_BELOW = 1.5, 0.72, 0.42  # a map, and what stands below it
 HEAD, LINE, SMALL, NAME, GAP, FOOT = 0.34, 0.16, 0.17, 0.34, 0.14, 0.32
 LINES = 4  # of a sentence
@@ -60,7 +62,7 @@ def draw(inputs: Inputs) -> Figure:
     found = attentions_of(read_tables(inputs.attention))
     shown = titles(one.dataset for one in found)
     height = HEAD * len(shown) + FOOT + sum(map(_height, found))
-    figure = figure_of(WIDTH, height)
+    figure = figure_of(_width(found), height)
     top, before = height, ""
     for one in found:
         if one.dataset != before:
@@ -78,6 +80,22 @@ def draw(inputs: Inputs) -> Figure:
     return figure
 
 
+def _width(found: Sequence[Attention]) -> float:
+    """Of the figure, so that words keep their size."""
+    widest = (len(one.blocks) * max(_words(shown.columns) for shown in one.maps.values())
+              for one in found)  # fmt: skip
+    most = max(len(one.blocks) for one in found)
+    return max(WIDTH, LEFT + RIGHT + most * BETWEEN + max(widest) * PER_WORD)
+
+
+def _tall(one: Attention, name: str) -> float:
+    return max(TALL, _words(one.maps[name, one.blocks[0]].rows) * PER_WORD)
+
+
+def _words(axis: Axis) -> int:
+    return 0 if axis.timed else axis.length
+
+
 def _kinds(one: Attention) -> list[str]:
     return [name for name in SHOWN if name in one.names]
 
@@ -88,7 +106,7 @@ def _below(name: str) -> float:
 
 def _height(one: Attention) -> float:
     lines = len(_folded(one.sentence)) * LINE + SMALL
-    return lines + sum(NAME + TALL + _below(name) for name in _kinds(one)) + GAP
+    return lines + sum(NAME + _tall(one, name) + _below(name) for name in _kinds(one)) + GAP
 
 
 def _folded(sentence: str) -> list[str]:
@@ -105,7 +123,7 @@ def _pair(figure: Figure, one: Attention, top: float) -> None:
     top -= SMALL
     for name in _kinds(one):
         put_text(figure, LEFT, top - 0.05, SHOWN[name], size=7, weight="bold")
-        top -= NAME + TALL
+        top -= NAME + _tall(one, name)
         _row(figure, one, name, top)
         top -= _below(name)
 
@@ -114,16 +132,17 @@ def _row(figure: Figure, one: Attention, name: str, bottom: float) -> None:
     """The maps of one kind, one a block, on one scale."""
     blocks = one.blocks
     most = max(float(one.maps[name, block].weights.max()) for block in blocks)
-    each = (WIDTH - LEFT - RIGHT) / len(blocks)
+    wide, tall = figure.get_size_inches()[0], _tall(one, name)
+    each = (wide - LEFT - RIGHT) / len(blocks)
     for place, block in enumerate(blocks):
-        axes = _axes(figure, LEFT + place * each, bottom, each - 0.16)
+        axes = _axes(figure, LEFT + place * each, bottom, each - BETWEEN, tall)
         shown = one.maps[name, block]
         image = axes.imshow(
             shown.weights, cmap=COLORS, vmin=0, vmax=most, aspect="auto", interpolation="none"
         )
-        axes.set_title(f"block {block}", fontsize=6, pad=5)
-        _ticks(axes.xaxis, shown.columns, small=each)
-        _ticks(axes.yaxis, shown.rows, small=TALL)
+        axes.set_title(f"block {block}", fontsize=6, pad=7)
+        _ticks(axes.xaxis, shown.columns, each - BETWEEN)
+        _ticks(axes.yaxis, shown.rows, tall)
         if place:
             axes.set_yticklabels([])
         elif shown.rows.timed:
@@ -131,7 +150,7 @@ def _row(figure: Figure, one: Attention, name: str, bottom: float) -> None:
         if shown.columns.timed:
             axes.set_xlabel("seconds", fontsize=6, labelpad=1)
         _marks(axes, one, shown)
-    scale = figure.colorbar(image, cax=_axes(figure, WIDTH - RIGHT + 0.02, bottom, 0.1))
+    scale = figure.colorbar(image, cax=_axes(figure, wide - RIGHT + 0.02, bottom, 0.1, tall))
     scale.ax.tick_params(labelsize=6, length=2)
     scale.outline.set_linewidth(0.5)
     scale.set_label("weight", fontsize=6, labelpad=2)
@@ -152,19 +171,18 @@ def _marks(axes: Any, one: Attention, shown: AttentionMap) -> None:
         axes.axvline(edge, color="black", linewidth=0.8)
 
 
-def _ticks(axis: Any, of: Axis, small: float) -> None:
-    """Words one by one, padding by its number; of frames, round seconds at their edges."""
+def _ticks(axis: Any, of: Axis, inches: float) -> None:
+    """Of an axis so long: words one by one, padding by its number; of frames, round seconds."""
     axis.set_tick_params(labelsize=6, length=2, pad=1.5)
     if of.timed:
         end_s = of.edges_s[-1]
-        step_s = _step(end_s, small)
+        step_s = _step(end_s, inches)
         seconds = np.arange(0, end_s + 1e-9, step_s)
         axis.set_ticks([_place(of, s) for s in seconds], [f"{s:g}" for s in seconds])
         return
     words = [*map(_short, of.words), *(f"padding {k + 1}" for k in range(of.padding))]
     axis.set_ticks(range(len(words)), [plain(word) for word in words])
-    tight = small * 72 / len(words)  # points a word
-    axis.set_tick_params(labelsize=min(6.0, max(3.0, tight * 0.95)))
+    axis.set_tick_params(labelsize=min(6.0, 0.95 * inches * 72 / len(words)))
     if axis.axis_name == "x":
         axis.set_tick_params(labelrotation=90)
 
@@ -184,8 +202,8 @@ def _short(word: str) -> str:
     return word if len(word) <= WORD else f"{word[: WORD - 1]}\u2026"
 
 
-def _axes(figure: Figure, left: float, bottom: float, wide: float) -> Any:
-    axes = put_axes(figure, left, bottom, wide, TALL)
+def _axes(figure: Figure, left: float, bottom: float, wide: float, tall: float) -> Any:
+    axes = put_axes(figure, left, bottom, wide, tall)
     axes.grid(visible=False)
     for side in axes.spines.values():
         side.set_visible(True)
