@@ -18,6 +18,8 @@ from mktn.report.layouts import titles
 
 Floats = npt.NDArray[np.float64]
 OF_PAIR = COLUMNS[:12]
+WHOLE = ("seed", "block", "row", "column")
+AGAIN = "run `mktn attention` again"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +87,7 @@ def read_tables(paths: Sequence[Path]) -> pl.DataFrame:
     tables = [(path, read_table_of("attention", path, list(COLUMNS))) for path in paths]
     found: dict[str, pl.DataFrame] = {}
     for path, table in tables:
+        _check_types(table, path)
         names = table["dataset"].unique().to_list()
         if len(names) != 1 or names[0] in found:
             raise UserError(
@@ -98,6 +101,29 @@ def read_tables(paths: Sequence[Path]) -> pl.DataFrame:
     if len(sources) != 1:
         raise UserError("maps of several sources", where="--attention", found=", ".join(sources))
     return pl.concat([found[dataset] for dataset in titles(found)])
+
+
+def _check_types(table: pl.DataFrame, path: Path) -> None:
+    """Raise UserError where a column is of another type, or a frame has no seconds."""
+    for name in COLUMNS:
+        kind = table[name].dtype
+        if name in WHOLE:
+            fits, expected = kind.is_integer(), "whole numbers"
+        elif name.endswith("_s") or name == "weight":
+            # No seconds stand beside words: all of them, where a map has words alone.
+            fits, expected = kind.is_numeric() or kind == pl.Null, "numbers"
+        else:
+            fits, expected = kind == pl.String, "text"
+        if not fits:
+            raise UserError(
+                "column of another type", where=f"{path}, {name}", found=kind,
+                expected=expected, do=AGAIN,
+            )  # fmt: skip
+    timed = [c for c in COLUMNS if c.endswith(("_from_s", "_to_s"))]
+    lost = [c for c in timed
+            if table.filter(pl.col(f"{c.partition('_')[0]}_kind") == FRAME)[c].null_count()]  # fmt: skip
+    if lost:
+        raise UserError("a frame without seconds", where=f"{path}, {lost[0]}", do=AGAIN)
 
 
 def attentions_of(table: pl.DataFrame) -> list[Attention]:
@@ -126,7 +152,7 @@ def _map(table: pl.DataFrame, where: str) -> AttentionMap:
             where=where,
             found=f"{len(table)} weights",
             expected=f"{shape[0]} x {shape[1]}, each once",
-            do="run `mktn attention` again",
+            do=AGAIN,
         )
     weights = table["weight"].to_numpy().reshape(shape)
     check_rows(weights, where)

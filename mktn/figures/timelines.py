@@ -27,6 +27,7 @@ PAIR_COLUMNS = [
     *("dataset", "split", "video_id", "pair_id", "sentence"),
     *("start_s", "end_s", "duration_s"),
 ]
+MOMENT_COLUMNS = ["pair_id", "nms", "rank", "start_s", "end_s"]
 Span = tuple[float, float]
 
 
@@ -95,7 +96,7 @@ def read_timelines(
         )
     check_runs(runs, list(dict.fromkeys(run.system for run in runs)))
     _check_seeds(runs)
-    answers = {path: read_table_of("evaluate", path) for path in predictions}
+    answers = {path: read_table_of("evaluate", path, MOMENT_COLUMNS) for path in predictions}
     of_pairs = _pairs_of(pairs)
     found: list[Timeline] = []
     for dataset in titles(run.dataset for run in runs):

@@ -145,7 +145,17 @@ def _bars(axes: Any, one: Timeline) -> None:
     """A row for the truth and one for each system; the truth's edges go through all."""
     for at in one.span:
         axes.axvline(at, color="#888888", linewidth=0.7, dashes=(2, 2), zorder=1)
-    _row(axes, 0, GROUND_TRUTH, one.span, "", facecolor="white", edgecolor="black", linewidth=0.8)
+    _row(
+        axes,
+        0,
+        GROUND_TRUTH,
+        one.span,
+        "",
+        facecolor="white",
+        edgecolor="black",
+        linewidth=0.8,
+        clip_on=False,
+    )
     for number, given in enumerate(one.given):
         ours = given.run.system == OURS
         name = f"{given.name} (ours)" if ours else given.name

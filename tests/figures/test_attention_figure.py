@@ -99,6 +99,8 @@ def test_maps_that_are_not_whole_or_no_shares_are_one_line(
     doubled = whole.with_columns(weight=pl.col("weight") * 2)
     for tables, said in (
         ([whole.drop("weight")], "column is missing"),
+        ([whole.with_columns(block=pl.lit("1"))], "block: column of another type"),
+        ([whole.with_columns(row_to_s=pl.lit(None))], "row_to_s: a frame without seconds"),
         ([whole[1:]], "an attention map is not whole"),
         ([doubled], "a row of attention does not sum to one, found 2"),
         ([whole, whole], "not one dataset a file"),

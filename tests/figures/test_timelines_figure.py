@@ -261,3 +261,21 @@ def test_several_seeds_of_training_are_refused(
     }
     assert command(tmp_path, given) == 2
     assert "runs of several seeds of training, found 0, 1" in capsys.readouterr().err
+
+
+def test_files_that_do_not_belong_together_are_one_line(
+    drawn_from: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predictions = pl.read_parquet(drawn_from["predictions"][0])
+    for frame, said in (
+        (predictions.drop("rank"), "column is missing"),
+        (predictions.with_columns(pair_id=pl.lit("x#") + pl.int_range(pl.len()).cast(pl.String)),
+         "predictions of a pair that is not there, found x#"),
+    ):  # fmt: skip
+        frame.write_parquet(tmp_path / "p.parquet")
+        given = {**drawn_from, "predictions": [tmp_path / "p.parquet"]}
+        given["metrics"] = drawn_from["metrics"][:1]
+        assert command(tmp_path, given) == 2
+        assert said in capsys.readouterr().err
+    assert command(tmp_path, {**drawn_from, "predictions": drawn_from["predictions"][:2]}) == 2
+    assert "not one file of predictions for each of the metrics" in capsys.readouterr().err
