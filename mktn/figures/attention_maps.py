@@ -119,9 +119,9 @@ def _check_types(table: pl.DataFrame, path: Path) -> None:
                 "column of another type", where=f"{path}, {name}", found=kind,
                 expected=expected, do=AGAIN,
             )  # fmt: skip
-    timed = [c for c in COLUMNS if c.endswith(("_from_s", "_to_s"))]
-    lost = [c for c in timed
-            if table.filter(pl.col(f"{c.partition('_')[0]}_kind") == FRAME)[c].null_count()]  # fmt: skip
+    timed = [name for name in COLUMNS if name.endswith(("_from_s", "_to_s"))]
+    frames = {side: table.filter(pl.col(f"{side}_kind") == FRAME) for side in ("row", "column")}
+    lost = [name for name in timed if frames[name.partition("_")[0]][name].null_count()]
     if lost:
         raise UserError("a frame without seconds", where=f"{path}, {lost[0]}", do=AGAIN)
 
