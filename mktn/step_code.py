@@ -45,6 +45,13 @@ SHOWN = [
     )
 ]
 EFFICIENCY = ["report/efficiency_files.py", "report/speeds.py"]
+# Figures 3c and ianet5.
+PAIR_FIGURES = [
+    *(f"figures/{name}.py" for name in ("timelines_figure", "timelines", "strip", "placing")),
+    *(f"figures/{name}.py" for name in ("attention_figure", "attention_maps")),
+    *(f"engine/{name}.py" for name in ("attention", "drawn_pairs", "metrics")),
+    *(f"features/{name}.py" for name in ("pairs_file", "video", "pictures", "video_files")),
+]
 STEP_CODE = {
     "synthesize": ["datasets/synthetic"],
     "pairs": ["datasets/pairs.py", *READERS],
@@ -225,11 +232,7 @@ STEP_CODE = {
         *EFFICIENCY,
         "report/figure_data.py",
         *(f"figures/{name}.py" for name in ("figure", "style", "speeds_figure")),
-        # 3c, ianet5
-        *(f"figures/{name}.py" for name in ("timelines_figure", "timelines", "strip", "placing")),
-        *(f"figures/{name}.py" for name in ("attention_figure", "attention_maps")),
-        *(f"engine/{name}.py" for name in ("attention", "drawn_pairs", "metrics")),
-        *(f"features/{name}.py" for name in ("pairs_file", "video", "pictures", "video_files")),
+        *PAIR_FIGURES,
     ],
     "figure_data": [*SHOWN, "report/figure_data.py", *EFFICIENCY],
     "tables_page": ["report/page.py"],
