@@ -2,9 +2,10 @@
 
 import copy
 import dataclasses
+import itertools
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -191,6 +192,17 @@ class Training:
     def _packed(self, epoch: int) -> list[np.ndarray]:
         return self.data.packed("train", epoch=epoch, seed=self.config.seed)
 
+    def _batches(self, packed: Iterable[np.ndarray]) -> Iterator["PairBatch"]:
+        seed, part = self.config.seed, self.processes.part
+        read = (self.data.batch(rows, related=True, seed=seed, part=part) for rows in packed)
+        return self.data.ahead(read)
+
+    def first_batches(self, count: int) -> Iterator["PairBatch"]:
+        """The first batches of the epochs from the first on; a training that is profiled."""
+        epochs = itertools.chain.from_iterable(map(self._packed, itertools.count()))
+        self.network.train()
+        return self._batches(itertools.islice(epochs, count))
+
     def _epoch(self, between: Callable[[], None]) -> None:
         """What is left of the epoch: its steps, its validation and its row of the log."""
         from tqdm import tqdm
@@ -199,19 +211,18 @@ class Training:
         self._started = time.perf_counter() - at.elapsed_s
         packed, name = self._packed(at.epoch), f"epoch {at.epoch}"
         self.network.train()
+        read = self._batches(packed[at.position :])
         # disable=None: a bar in a terminal, nothing in a log.
         bar = tqdm(
-            packed[at.position :],
+            read,
             name,
             len(packed),
             leave=False,
             initial=at.position,
             disable=None if self.processes.first else True,
         )
-        seed, part = self.config.seed, self.processes.part
-        read = (self.data.batch(pairs, related=True, seed=seed, part=part) for pairs in bar)
-        for batch in self.meter.batches(read):
-            self._step(batch)
+        for batch in self.meter.batches(bar):
+            self.step(batch)
             between()
         self._hear(wait=True)
         means = torch.stack(self.rows).mean(dim=0).tolist()
@@ -235,7 +246,7 @@ class Training:
             _report(row)
         at.epoch, at.position, at.elapsed_s, self.rows = at.epoch + 1, 0, 0.0, []
 
-    def _step(self, batch: "PairBatch") -> None:
+    def step(self, batch: "PairBatch") -> None:
         """One update; raises NotFinite before it where the loss or the gradient is not finite."""
         at, settings = self.progress, self.config.train
         batch = batch.to(self.device)

@@ -110,6 +110,7 @@ COMMANDS: dict[str, tuple[str, Any]] = {
     "score": ("run/predictions.parquet --pairs pairs.parquet --json out/scores.json", SCORE),
     "diagnose": (f"--run run {DATA} --out out/diagnoses.json", EVALUATE),
     "efficiency": (f"--run run {DATA} --out out/efficiency.json", EFFICIENCY),
+    "profile": (f"{DATA} --relations relations.parquet --steps 1 --out out/profile.md", TRAIN),
     "efficiency-table": (
         "--efficiency run/efficiency.json --csv out/e.csv --markdown out/e.md",
         None,

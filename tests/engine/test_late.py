@@ -97,10 +97,10 @@ def test_gradients_of_similarities_are_those_of_the_cpu(
 
 
 @pytest.fixture
-def training(small_dataset: Path) -> Callable[[bool], Training]:
+def training(small_dataset: Path) -> Callable[..., Training]:
     """Makes the same training again, with the late check or without."""
 
-    def made(late: bool) -> Training:
+    def made(late: bool, device: str = "cpu") -> Training:
         pairs, groups, relations, features, text = (small_dataset / name for name in NAMES)
         loader = LoaderConfig(queries=4)
         data = PairData(pairs, groups, features, text, relations, loader)
@@ -110,7 +110,7 @@ def training(small_dataset: Path) -> Callable[[bool], Training]:
             sizes={"width": 16, "heads": 2, "dropout": 0.0, "feature_dropout": 0.0},
             loader=loader,
             train=TrainConfig(epochs=3, learning_rate=1e-2, gradients_every=0),
-            device="cpu",
+            device=device,
         )
         torch.manual_seed(0)
         network = build("mktn", "full", model_config(data, config.sizes))
@@ -120,7 +120,7 @@ def training(small_dataset: Path) -> Callable[[bool], Training]:
     return made
 
 
-def test_the_late_check_changes_no_training(training: Callable[[bool], Training]) -> None:
+def test_the_late_check_changes_no_training(training: Callable[..., Training]) -> None:
     early, late = training(False), training(True)
     early.fit()
     late.fit()
@@ -131,7 +131,7 @@ def test_the_late_check_changes_no_training(training: Callable[[bool], Training]
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_nothing_is_updated_from_a_broken_step_on(
-    what: str, training: Callable[[bool], Training], monkeypatch: pytest.MonkeyPatch
+    what: str, training: Callable[..., Training], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The host hears of it three steps later here, and names the step that it was."""
     stood = training(True)
@@ -158,3 +158,17 @@ def test_nothing_is_updated_from_a_broken_step_on(
     assert stood.progress.step == 6
     for name, parameter in stood.network.named_parameters():
         assert torch.equal(parameter, before[name]), name
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_a_gpu_sees_no_synchronisation_within_a_step(training: Callable[..., Training]) -> None:
+    on_gpu = training(True, "cuda")
+    assert "batches are composed there" in on_gpu.data.place(on_gpu.device)
+    for number, batch in enumerate(on_gpu.first_batches(6)):
+        if number >= 3:  # libraries have been set up
+            torch.cuda.set_sync_debug_mode("error")
+        try:
+            on_gpu.step(batch)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    assert on_gpu.progress.step == 6
