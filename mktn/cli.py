@@ -53,6 +53,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "mktn.report.efficiency",
         "all systems' efficiency as csv and Markdown",
     ),
+    "profile": ("mktn.engine.profile", "where the time of a training step goes"),
     "bench": ("mktn.engine.bench", "speed and memory, measured against a baseline in one run"),
     "plan": ("mktn.report.plan", "jobs, bytes, hours and memory of a workload before it runs"),
     "tables": ("mktn.report.tables", "a results table from the runs' metrics and predictions"),

@@ -28,13 +28,23 @@ READERS = [
 LOADING = [
     "datasets/sentences.py",
     "features/pairs_file.py",
-    "grouping/batch.py",
-    "grouping/loader.py",
+    *(f"grouping/{name}.py" for name in ("batch", "loader", "resident", "ahead")),
     "grouping/share.py",
     *(f"features/{name}.py" for name in (*READ_STORES, "reader")),
     "features/text_store.py",
     "engine/checkpoint.py",
     "models",
+]
+TRAINING = [
+    *LOADING,
+    "losses",
+    "engine/grounding",
+    *(f"engine/{name}.py" for name in ("train", "fit", "late", "finite", "resume", "interrupts")),
+    *(f"engine/{name}.py" for name in ("schedules", "validation")),
+    *(f"engine/{name}.py" for name in ("run_config", "run_identity", "run_lock", "metrics")),
+    *(f"engine/{name}.py" for name in ("criterion", "gradients", "predict", "decode")),
+    *(f"engine/{name}.py" for name in ("objective", "distributed", "launch")),
+    *(f"engine/{name}.py" for name in ("meter", "log_columns", "run_state", "event_files")),
 ]
 # Results: what tables hold, and the runs' scores; and what was measured of speed.
 SHOWN = [
@@ -150,16 +160,7 @@ STEP_CODE = {
         "grouping/groups.py",
         *(f"features/{name}.py" for name in ("pairs_file", *READ_STORES)),
     ],
-    "train": [
-        *LOADING,
-        "losses",
-        "engine/grounding",
-        *(f"engine/{name}.py" for name in ("train", "fit", "finite", "resume", "interrupts")),
-        *(f"engine/{name}.py" for name in ("run_config", "run_identity", "run_lock", "metrics")),
-        *(f"engine/{name}.py" for name in ("criterion", "gradients", "predict", "decode")),
-        *(f"engine/{name}.py" for name in ("objective", "distributed", "launch")),
-        *(f"engine/{name}.py" for name in ("meter", "log_columns", "run_state", "event_files")),
-    ],
+    "train": TRAINING,
     "evaluate": [
         *LOADING,
         "features/origin.py",
@@ -198,6 +199,7 @@ STEP_CODE = {
             for name in (
                 "efficiency",
                 "efficiency_format",
+                "machine",
                 "measuring",
                 "answering",
                 "operations",
@@ -210,6 +212,7 @@ STEP_CODE = {
             )
         ),
     ],
+    "profile": ["engine/profile.py", "engine/machine.py", *TRAINING],
     "efficiency_table": [
         *SHOWN,
         *("report/efficiency.py", "report/markdown.py", *EFFICIENCY),

@@ -45,6 +45,9 @@ NEEDS = {
     "efficiency": Need(
         (3000, 3000), (120, 240), gpu=True, torch=True, cache=True, alone=True
     ),
+    "profile": Need(
+        (3000, 3000), (30, 60), gpu=True, torch=True, cache=True, alone=True
+    ),
     "efficiency_table": Need((1000, 1000), (10, 10)),
     "rescore": Need((1000, 1000), (10, 10)),
     "diagnostics": Need((2000, 2000), (10, 10)),

@@ -116,6 +116,7 @@ COMMANDS: dict[str, tuple[str, Any]] = {
     "diagnose": (f"--run run {DATA} --out out/diagnoses.json", EVALUATE),
     "attention": (f"--run ianet {DATA} --out out/attention.parquet", ATTENTION),
     "efficiency": (f"--run run {DATA} --out out/efficiency.json", EFFICIENCY),
+    "profile": (f"{DATA} --relations relations.parquet --steps 1 --out out/profile.md", TRAIN),
     "efficiency-table": (
         "--efficiency run/efficiency.json --csv out/e.csv --markdown out/e.md",
         None,
