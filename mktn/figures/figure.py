@@ -14,7 +14,13 @@ from mktn.figures.style import styled, write
 
 # figure -> module with `INPUTS`, the options that it needs, and `draw(Inputs) -> Figure`.
 DRAWN = {
+    "3a": "mktn.figures.points_figure",
     "3b": "mktn.figures.speeds_figure",
+    "training": "mktn.figures.training_figure",
+    "negatives": "mktn.figures.negatives_figure",
+    "lengths": "mktn.figures.bins_figure",
+    "positions": "mktn.figures.bins_figure",
+    "ablations": "mktn.figures.ablations_figure",
 }
 # option -> what is given to it.
 OPTIONS = {
@@ -40,6 +46,11 @@ class Inputs:
     def filled(self, kind: type) -> Any:
         """The settings as a frozen dataclass; raises UserError for others than its own."""
         return fill(kind, self.settings, "--settings")
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """The settings of a figure that has none."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,5 +1,6 @@
 """How figures look: readable in grey, text as text in the SVG, the same bytes each time."""
 
+import textwrap
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ SETTINGS: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
 }
 PNG_DPI = 200
+SMALL = 6  # points: of what is not read first
+SOURCE_CHARACTERS = 20  # an inch, in that size
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,11 @@ def styled() -> AbstractContextManager[None]:
 
 
 def sourced(figure: Figure, source: str, note: str = "") -> None:
-    """Say on the figure itself where its numbers come from."""
+    """Say on the figure itself where its numbers come from, in lines as wide as it is."""
     said = f"source: {source}" + (f"; {note}" if note else "")
-    figure.supxlabel(plain(said), fontsize=6, color="#555555", ha="left", x=0.01)
+    lines = textwrap.wrap(said, int(SOURCE_CHARACTERS * figure.get_figwidth()))
+    text = plain("\n".join(lines))
+    figure.supxlabel(text, fontsize=SMALL, color="#555555", ha="left", x=0.01)
 
 
 def write(figure: Figure, svg: Path, png: Path) -> None:
