@@ -11,17 +11,11 @@ from mktn.errors import UserError
 from mktn.figures.figure import Inputs
 from mktn.figures.rows import Rows, read_rows
 from mktn.figures.style import SERIES, plain, sourced
-from mktn.report.layouts import TABLES, titles
+from mktn.report.layouts import ABLATIONS, titles
 from mktn.report.rows import COLUMNS
 
 INPUTS = ("data",)
 NUMBERS = ("n", "iou", "difference", "difference_low", "difference_high")
-# Tables of ablations, each with its variants in printed order.
-ABLATIONS = {
-    name: layout
-    for name, layout in TABLES.items()
-    if layout.reference == "full" and {model for model, _ in layout.systems} == {"mktn"}
-}
 COLOR = SERIES[0].color
 
 
@@ -64,13 +58,14 @@ def draw(inputs: Inputs) -> Figure:
     lines = {d: [v for v in named if any(_is(r, d, v) for r in rows)] for d in shown}
     heights = [len(variants) + 2.0 for variants in lines.values()]
     figure = Figure(figsize=(2.2 + 2.2 * len(ns), 0.9 + 0.19 * sum(heights)))
-    grid = figure.subplots(len(shown), len(ns), squeeze=False, height_ratios=heights)
+    grid = figure.subplots(len(shown), len(ns), squeeze=False, sharex="row", height_ratios=heights)
     for panels, (dataset, variants) in zip(grid, lines.items(), strict=True):
         for axes, n in zip(panels, ns, strict=True):
             _panel(axes, [r for r in rows if r["dataset"] == dataset and r["n"] == n], variants)
-            axes.set_title(f"R@{n:.0f}, IoU={table_iou[dataset]:g}")
+            metric = f"R@{n:.0f}, IoU={table_iou[dataset]:g}"
+            title = f"{plain(shown[dataset])}: {metric}" if n == ns[0] else metric
+            axes.set_title(title, loc="left")
         panels[0].set_yticks(range(len(variants)), [plain(named[v]) for v in variants])
-        panels[0].set_ylabel(plain(shown[dataset]))
     for axes in grid[-1]:
         axes.set_xlabel("difference to Full, points")
     figure.legend(handles=_legend(), loc="outside upper right", ncols=2)

@@ -16,12 +16,12 @@ INPUTS = ("data",)
 NUMBERS = ("bin", "low", "high", "value", "ci_low", "ci_high", "queries", "videos", "iou")
 AXES = {
     "length_s": "length of the moment, s",
-    "length_share": "length of the moment, share of the video",
-    "start_share": "start of the moment, share of the video",
-    "centre_share": "centre of the moment, share of the video",
-    "end_share": "end of the moment, share of the video",
+    "length_share": "length of the moment, % of the video",
+    "start_share": "start of the moment, % of the video",
+    "centre_share": "centre of the moment, % of the video",
+    "end_share": "end of the moment, % of the video",
 }
-PRIOR = Series("#777777", (0, (2, 2)), "_", "")
+PRIOR = Series("#777777", (0, (2, 2)), "x", "")
 SPREAD = 0.6  # of a bin's width, over which its systems stand side by side
 
 
@@ -44,6 +44,10 @@ def draw(inputs: Inputs) -> Figure:
             of_panel = [row for row in rows if (row["dataset"], row["by"]) == (dataset, by)]
             _panel(axes, of_panel, systems)
             axes.set_xlabel(AXES[by])
+        # Markers at 0 are whole, and no interval leaves the panel.
+        of_row = [row for row in rows if row["dataset"] == dataset]
+        top = max(n for row in of_row for n in (row["value"], row["ci_high"], 10) if n == n)
+        line[0].set_ylim(-0.04 * top, 1.04 * top)
         iou = next(row["iou"] for row in rows if row["dataset"] == dataset)
         line[0].set_ylabel(f"{plain(shown[dataset])}\nR@1, IoU={iou:g}, %")
     found = {
@@ -83,14 +87,16 @@ def _panel(axes: Axes, rows: Rows, systems: list[tuple[str, str, str]]) -> None:
             linestyle=look.line,
             linewidth=0.6,
             marker=look.marker,
-            markersize=7 if prior else 4,
+            markersize=4,
             elinewidth=0.8,
             capsize=1.5,
             label=plain(system[2].replace("train-prior", "train prior")),
         )
+    unit = 1 if rows[0]["by"] == "length_s" else 100
     counts = {int(row["bin"]): row for row in rows}
     edges = [counts[at]["low"] for at in sorted(counts)] + [counts[max(counts)]["high"]]
-    axes.set_xticks([at - 0.5 for at in range(len(edges))], [f"{edge:.3g}" for edge in edges])
+    bounds = [f"{edge * unit:.3g}" for edge in edges]
+    axes.set_xticks([at - 0.5 for at in range(len(edges))], bounds)
     axes.set_xticks(
         sorted(counts),
         [f"n={counts[at]['queries']:.0f}" for at in sorted(counts)],
@@ -98,6 +104,5 @@ def _panel(axes: Axes, rows: Rows, systems: list[tuple[str, str, str]]) -> None:
         fontsize=SMALL,
         color="#555555",
     )
-    axes.tick_params(axis="x", which="minor", length=0, pad=2)
+    axes.tick_params(axis="x", which="minor", length=0, pad=15)
     axes.set_xlim(-0.5, len(edges) - 1.5)
-    axes.set_ylim(bottom=0)

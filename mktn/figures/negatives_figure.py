@@ -7,7 +7,7 @@ from mktn.figures.axes import whole_epochs
 from mktn.figures.figure import Inputs, NoSettings
 from mktn.figures.rows import read_rows, values
 from mktn.figures.style import SERIES, plain, sourced
-from mktn.figures.training_figure import NUMBERS, validated
+from mktn.figures.training_figure import NUMBERS, of_runs
 from mktn.report.layouts import titles
 from mktn.report.training_curves import CURVES, MEAN
 
@@ -15,8 +15,8 @@ INPUTS = ("data",)
 # Row of the panel -> quantity -> its series and name.
 PANELS = (
     {
-        "threshold": (SERIES[0], "threshold phi"),
-        "negative_share": (SERIES[1], "share of unrelated pairs below phi"),
+        "threshold": (SERIES[0], "threshold φ"),
+        "negative_share": (SERIES[1], "share of unrelated pairs below φ"),
     },
     {"negatives": (SERIES[2], "size of a query's negative set, videos")},
 )
@@ -31,7 +31,7 @@ def draw(inputs: Inputs) -> Figure:
     rows = read_rows(inputs.data, CURVES, NUMBERS)
     shown = titles(row["dataset"] for row in rows)
     figure = Figure(figsize=(max(4.2, 1.0 + 2.4 * len(shown)), 3.7))
-    grid = figure.subplots(2, len(shown), squeeze=False, sharex="col", sharey="row")
+    grid = figure.subplots(2, len(shown), squeeze=False, sharex="col")
     for at, dataset in enumerate(shown):
         for axes, quantities in zip(grid[:, at], PANELS, strict=True):
             for quantity, (look, _) in quantities.items():
@@ -48,9 +48,11 @@ def draw(inputs: Inputs) -> Figure:
                         alpha=1 if main else 0.5,
                         marker="." if len(of_seed) == 1 else "",
                     )
+        grid[0, at].sharey(grid[0, 0])
+        grid[1, at].set_ylim(bottom=0)
         grid[0, at].set_title(plain(shown[dataset]))
         whole_epochs(grid[1, at])
-    grid[0, 0].set_ylabel("phi, share")
+    grid[0, 0].set_ylabel("φ, share")
     grid[1, 0].set_ylabel("videos")
     handles = [
         Line2D([], [], color=look.color, linestyle=look.line, label=label)
@@ -59,5 +61,5 @@ def draw(inputs: Inputs) -> Figure:
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=3 if len(shown) > 2 else 1)
     several = "; thin: one seed, thick: their mean" * any(row["seed"] == MEAN for row in rows)
-    sourced(figure, rows[0]["source"], f"{validated(rows)}{several}")
+    sourced(figure, rows[0]["source"], f"{of_runs(rows)}{several}")
     return figure

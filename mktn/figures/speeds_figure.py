@@ -85,7 +85,9 @@ def _panel(axes: Axes, rows: Rows, column: str) -> None:
         axes.bar_label(bars, texts, fontsize=SMALL, padding=2)
     axes.set_xticks(range(len(methods)), [plain(name) for name in methods])
     axes.grid(axis="x", visible=False)
+    axes.set_axisbelow(True)
     axes.margins(y=0.12)
+    axes.yaxis.set_major_formatter("{x:,.10g}")
     drawn = [row[column] for row in rows if row[column] > 0]
     if drawn and max(drawn) > LOGARITHMIC * min(drawn):
         log_speeds(axes, "y")

@@ -43,12 +43,12 @@ class Series:
 # Colours that keep apart for the colour-blind, darker ones first; their greys differ.
 SERIES = (
     Series("#1b1b3a", "-", "o", ""),
-    Series("#c1440e", "--", "s", "///"),
-    Series("#2a7f9e", "-.", "^", "\\\\\\"),
-    Series("#e0a030", ":", "D", "..."),
-    Series("#6a9f58", (0, (5, 1, 1, 1, 1, 1)), "v", "xxx"),
-    Series("#9a86b8", (0, (1, 1)), "P", "+++"),
-    Series("#b0b0b0", (0, (8, 2)), "X", "ooo"),
+    Series("#a83808", "--", "s", "///"),
+    Series("#3a90b0", "-.", "^", "\\\\\\"),
+    Series("#e8ac3c", ":", "D", "..."),
+    Series("#74a562", (0, (5, 1, 1, 1, 1, 1)), "v", "xxx"),
+    Series("#a996c8", (0, (1, 1)), "P", "+++"),
+    Series("#c4c4c4", (0, (8, 2)), "X", "ooo"),
 )
 
 

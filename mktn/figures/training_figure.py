@@ -29,19 +29,20 @@ def draw(inputs: Inputs) -> Figure:
     quantities = [name for name in COLUMNS if any(row["quantity"] == name for row in rows)]
     figure = Figure(figsize=(0.4 + 1.6 * len(quantities), 0.7 + 1.45 * len(shown)))
     grid = figure.subplots(len(shown), len(quantities), squeeze=False, sharex="row")
-    for line, dataset in zip(grid, shown, strict=True):
+    for place, (line, dataset) in enumerate(zip(grid, shown, strict=True)):
         for axes, quantity in zip(line, quantities, strict=True):
             of_panel = [r for r in rows if (r["dataset"], r["quantity"]) == (dataset, quantity)]
             curves(axes, of_panel)
-            if line is grid[0]:
+            if place == 0:
                 axes.set_title(_name(quantity))
-            if line is grid[-1]:
+            if place == len(grid) - 1:
                 whole_epochs(axes)
             if not of_panel:
                 axes.set_visible(False)
         line[0].set_ylabel(plain(shown[dataset]))
     figure.legend(handles=legend(rows), loc="outside upper right", ncols=3)
-    sourced(figure, rows[0]["source"], f"loss terms are unweighted; {validated(rows)}")
+    said = f"loss terms are unweighted; {of_runs(rows)}; {_chosen(rows)}"
+    sourced(figure, rows[0]["source"], said)
     return figure
 
 
@@ -86,17 +87,18 @@ def legend(rows: Rows) -> list[Line2D]:
     return [*handles, mark]
 
 
-def validated(rows: Rows) -> str:
-    """Which runs these are: model, variant, seeds, and the videos that chose the epoch."""
+def of_runs(rows: Rows) -> str:
+    """Which runs these are: model, variant and seeds."""
     seeds = [seed for seed in dict.fromkeys(row["seed"] for row in rows) if seed != MEAN]
-    by_dataset = {row["dataset"]: row["validation"] for row in rows}
-    shown = titles(by_dataset)
-    chosen = ", ".join(f"{shown[d]} {by_dataset[d].replace('_', '-')}" for d in shown)
     one = rows[0]
-    return (
-        f"{one['model']}/{one['variant']}, seed{'s' * (len(seeds) > 1)} {', '.join(seeds)};"
-        f" selected by validation mIoU, videos: {chosen}"
-    )
+    return f"{one['model']}/{one['variant']}, seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}"
+
+
+def _chosen(rows: Rows) -> str:
+    """On which videos the epoch was selected."""
+    by_dataset = {row["dataset"]: row["validation"].replace("_", "-") for row in rows}
+    videos = ", ".join(f"{title} {by_dataset[d]}" for d, title in titles(by_dataset).items())
+    return f"validation videos: {videos}"
 
 
 def _name(quantity: str) -> str:
