@@ -17,12 +17,13 @@ def figure_runs(option, name):
         datasets, systems = figure_asked(wildcards)
         if option not in figure.made_of:
             return []
-        baselines = [b for b in figure.baselines if b in config["baselines"]]
-        seed = config["seeds"][0]
         return [
             *trained_files(name, datasets, systems),
             *expand(
-                f"{BASELINE}/{name}", dataset=datasets, baseline=baselines, seed=seed
+                f"{BASELINE}/{name}",
+                dataset=datasets,
+                baseline=figure.baselines,
+                seed=config["seeds"][0],
             ),
         ]
 
