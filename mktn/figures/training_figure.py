@@ -62,15 +62,16 @@ def curves(axes: Axes, rows: Rows) -> None:
             zorder=3 if look is ONE else 2,
         )
         selected = [row for row in of_seed if row["selected"]]
-        axes.plot(
-            *values(selected, "epoch", "value"),
-            linewidth=0,
-            marker="o",
-            markersize=4.5,
-            zorder=4,
-            markerfacecolor="white",
-            markeredgecolor=SERIES[0].color,
-        )
+        if selected:
+            axes.plot(
+                *values(selected, "epoch", "value"),
+                linewidth=0,
+                marker="o",
+                markersize=4.5,
+                zorder=4,
+                markerfacecolor="white",
+                markeredgecolor=SERIES[0].color,
+            )
     axes.tick_params(labelsize=7)
 
 
