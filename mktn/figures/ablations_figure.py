@@ -15,7 +15,7 @@ from mktn.report.layouts import ABLATIONS, titles
 from mktn.report.rows import COLUMNS
 
 INPUTS = ("data",)
-NUMBERS = ("n", "iou", "difference", "difference_low", "difference_high")
+NUMBERS = ("n", "iou", "seeds", "difference", "difference_low", "difference_high")
 COLOR = SERIES[0].color
 
 
@@ -57,7 +57,8 @@ def draw(inputs: Inputs) -> Figure:
     named = _names(rows)
     lines = {d: [v for v in named if any(_is(r, d, v) for r in rows)] for d in shown}
     heights = [len(variants) + 2.0 for variants in lines.values()]
-    figure = Figure(figsize=(2.2 + 2.2 * len(ns), 0.9 + 0.19 * sum(heights)))
+    longest = max(map(len, named.values()))
+    figure = Figure(figsize=(0.4 + 0.06 * longest + 2.6 * len(ns), 0.9 + 0.19 * sum(heights)))
     grid = figure.subplots(len(shown), len(ns), squeeze=False, sharex="row", height_ratios=heights)
     for panels, (dataset, variants) in zip(grid, lines.items(), strict=True):
         for axes, n in zip(panels, ns, strict=True):
@@ -69,13 +70,14 @@ def draw(inputs: Inputs) -> Figure:
     for axes in grid[-1]:
         axes.set_xlabel("difference to Full, points")
     figure.legend(handles=_legend(), loc="outside upper right", ncols=2)
-    seeds = dict.fromkeys(row["seeds"] for row in rows)
+    seeds = sorted({int(row["seeds"]) for row in rows})
+    said = " or ".join(map(str, seeds)) + f" seed{'s' * (seeds[-1] > 1)} a variant"
     sourced(
         figure,
         rows[0]["source"],
-        "paired bootstrap over videos, seeds: " + ", ".join(seeds)
-        + "; of variants that change nothing, about one in twenty would exclude 0",
-    )  # fmt: skip
+        f"paired bootstrap over videos, {said}; of variants that change nothing, about one in"
+        " twenty would exclude 0",
+    )
     return figure
 
 
@@ -100,6 +102,11 @@ def _names(rows: Rows) -> dict[str, str]:
     return names
 
 
+def _table(variant: str) -> str:
+    """The first table that it stands in."""
+    return next(name for name, of in ABLATIONS.items() if ("mktn", variant) in of.systems)
+
+
 def _panel(axes: Axes, rows: Rows, variants: list[str]) -> None:
     axes.axvline(0, color="#555555", linewidth=0.8, zorder=1)
     for row in rows:
@@ -116,6 +123,10 @@ def _panel(axes: Axes, rows: Rows, variants: list[str]) -> None:
             color=COLOR,
             markerfacecolor=COLOR if low > 0 or high < 0 else "white",
         )
+    # A line between the variants of two tables.
+    for at in range(1, len(variants)):
+        if _table(variants[at]) != _table(variants[at - 1]):
+            axes.axhline(at - 0.5, color="#bbbbbb", linewidth=0.6, linestyle=":")
     axes.set_yticks(range(len(variants)), [""] * len(variants))
     axes.set_ylim(len(variants) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)

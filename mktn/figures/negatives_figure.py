@@ -60,6 +60,8 @@ def draw(inputs: Inputs) -> Figure:
         for look, label in quantities.values()
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=3 if len(shown) > 2 else 1)
-    several = "; thin: one seed, thick: their mean" * any(row["seed"] == MEAN for row in rows)
+    several = "; thin: one seed, thick: their mean while all train" * any(
+        row["seed"] == MEAN for row in rows
+    )
     sourced(figure, rows[0]["source"], f"{of_runs(rows)}{several}")
     return figure

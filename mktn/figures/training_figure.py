@@ -14,7 +14,8 @@ from mktn.report.training_curves import CURVES, MEAN, VALIDATION
 
 INPUTS = ("data",)
 NUMBERS = ("epoch", "value", "selected")
-SEED, ONE = SERIES[6], SERIES[0]  # a seed among several, and the mean or a seed alone
+# A seed among several, and the mean or a seed alone.
+SEED, ONE = "#8a8a8a", SERIES[0].color
 SELECTED = "selected epoch"
 
 
@@ -51,15 +52,15 @@ def curves(axes: Axes, rows: Rows) -> None:
     seeds = list(dict.fromkeys(row["seed"] for row in rows))
     for seed in seeds:
         of_seed = [row for row in rows if row["seed"] == seed]
-        look = ONE if seed == MEAN or len(seeds) == 1 else SEED
+        color = ONE if seed == MEAN or len(seeds) == 1 else SEED
         epochs, found = values(of_seed, "epoch", "value")
         axes.plot(
             epochs,
             found,
-            color=look.color,
-            linewidth=1.3 if look is ONE else 0.7,
+            color=color,
+            linewidth=1.3 if color == ONE else 0.7,
             marker="." if len(epochs) == 1 else "",
-            zorder=3 if look is ONE else 2,
+            zorder=3 if color == ONE else 2,
         )
         selected = [row for row in of_seed if row["selected"]]
         if selected:
@@ -70,7 +71,7 @@ def curves(axes: Axes, rows: Rows) -> None:
                 markersize=4.5,
                 zorder=4,
                 markerfacecolor="white",
-                markeredgecolor=SERIES[0].color,
+                markeredgecolor=ONE,
             )
     axes.tick_params(labelsize=7)
 
@@ -78,12 +79,14 @@ def curves(axes: Axes, rows: Rows) -> None:
 def legend(rows: Rows) -> list[Line2D]:
     """What lines and marks mean."""
     several = any(row["seed"] == MEAN for row in rows)
-    handles = [Line2D([], [], color=ONE.color, label="mean of the seeds" if several else "Full")]
+    handles = [
+        Line2D([], [], color=ONE, label="mean, while all seeds train" if several else "Full")
+    ]
     if several:
-        handles.append(Line2D([], [], color=SEED.color, linewidth=0.7, label="one seed"))
+        handles.append(Line2D([], [], color=SEED, linewidth=0.7, label="one seed"))
     mark = Line2D(
         *([], []), linewidth=0, marker="o", markersize=4.5, markerfacecolor="white",
-        markeredgecolor=SERIES[0].color, label=SELECTED,
+        markeredgecolor=ONE, label=SELECTED,
     )  # fmt: skip
     return [*handles, mark]
 

@@ -202,6 +202,8 @@ def test_ablations_have_a_line_a_variant_filled_where_zero_is_excluded(tmp_path:
     assert [axes.get_title(loc="left") for axes in panels] == [
         "ActivityNet Captions: R@1, IoU=0.5", "R@5, IoU=0.5",
     ]  # fmt: skip
+    # A line before the variants of each further table.
+    assert sum(list(line.get_xdata()) == [0, 1] for line in panels[0].lines) == 4
     names = [text.get_text() for text in panels[0].get_yticklabels()]
     assert len(names) == 15
     assert names[:4] == ["w/o CSM", "w/o OPM", "w/o APA", "w/o AVM"]
@@ -214,7 +216,7 @@ def test_ablations_have_a_line_a_variant_filled_where_zero_is_excluded(tmp_path:
             assert ends(bars, 0) == [[row["difference_low"], row["difference_high"]]]
             excludes = row["difference_high"] < 0 or row["difference_low"] > 0
             assert (bars.lines[0].get_markerfacecolor() != "white") == excludes
-        assert any(line.get_xdata() == [0, 0] for line in axes.lines)
+        assert any(list(line.get_xdata()) == [0, 0] for line in axes.lines)
 
 
 def test_series_differ_in_grey() -> None:
