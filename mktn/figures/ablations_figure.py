@@ -33,7 +33,7 @@ def draw(inputs: Inputs) -> Figure:
     of another table, and where no variant has a difference.
     """
     table_iou = inputs.filled(Settings).table_iou
-    rows = read_rows(inputs.data, COLUMNS, NUMBERS)
+    rows = read_rows(inputs.data, COLUMNS, (), NUMBERS)
     rows = [row for row in rows if math.isfinite(row["difference"])]
     for row in rows:
         if row["dataset"] not in table_iou:
@@ -70,8 +70,8 @@ def draw(inputs: Inputs) -> Figure:
     for axes in grid[-1]:
         axes.set_xlabel("difference to Full, points")
     figure.legend(handles=_legend(), loc="outside upper right", ncols=2)
-    seeds = sorted({int(row["seeds"]) for row in rows})
-    said = " or ".join(map(str, seeds)) + f" seed{'s' * (seeds[-1] > 1)} a variant"
+    seeds = sorted({row["seeds"] for row in rows})
+    said = " or ".join(f"{count:g}" for count in seeds) + f" seed{'s' * (seeds[-1] > 1)} a variant"
     sourced(
         figure,
         rows[0]["source"],

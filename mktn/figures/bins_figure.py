@@ -13,7 +13,8 @@ from mktn.report.layouts import titles
 from mktn.report.results import BASELINES
 
 INPUTS = ("data",)
-NUMBERS = ("bin", "low", "high", "value", "ci_low", "ci_high", "queries", "videos", "iou")
+NEEDED = ("bin", "low", "high", "queries", "seeds", "iou")
+OPTIONAL = ("value", "ci_low", "ci_high")
 AXES = {
     "length_s": "length of the moment, s",
     "length_share": "length of the moment, % of the video",
@@ -31,13 +32,11 @@ def draw(inputs: Inputs) -> Figure:
     Below each bin stands how many queries it has. Raises UserError where the csv is another's.
     """
     inputs.filled(NoSettings)
-    rows = read_rows(inputs.data, BINS, NUMBERS)
+    rows = read_rows(inputs.data, BINS, NEEDED, OPTIONAL)
     shown = titles(row["dataset"] for row in rows)
     columns = [by for by in (*LENGTHS, *POSITIONS) if any(row["by"] == by for row in rows)]
     systems = list(dict.fromkeys((r["model"], r["variant"], r["method"]) for r in rows))
-    figure = Figure(
-        figsize=(1.0 + (6.4 / len(columns) + 0.8) * len(columns), 0.8 + 2.0 * len(shown))
-    )
+    figure = Figure(figsize=(4.2 + 1.9 * len(columns), 0.8 + 2.0 * len(shown)))
     grid = figure.subplots(len(shown), len(columns), squeeze=False, sharey="row")
     for line, dataset in zip(grid, shown, strict=True):
         for axes, by in zip(line, columns, strict=True):
@@ -56,12 +55,12 @@ def draw(inputs: Inputs) -> Figure:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     figure.legend(found.values(), found.keys(), loc="outside upper center", ncols=6)
-    seeds = max(int(row["seeds"]) for row in rows)
+    seeds = max(row["seeds"] for row in rows)
     sourced(
         figure,
         rows[0]["source"],
         "bars: 95 % intervals over the videos of a bin"
-        + (f" and {seeds} seeds" if seeds > 1 else ", one seed")
+        + (f" and {seeds:g} seeds" if seeds > 1 else ", one seed")
         + "; n: queries of a bin; a bin holds its lower bound",
     )
     return figure

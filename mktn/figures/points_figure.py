@@ -12,7 +12,8 @@ from mktn.report.layouts import titles
 from mktn.report.speed_points import POINTS
 
 INPUTS = ("data",)
-NUMBERS = ("value", "ci_low", "ci_high", "qps", "qps_low", "qps_high")
+NEEDED = ("value", "qps")
+OPTIONAL = ("ci_low", "ci_high", "qps_low", "qps_high")
 REPORTED = "reported R@1 stands in Tables 1 and 2: no speed that could be compared is reported"
 MODES = {False: "one pair\nat a time", True: "all pairs of a\nvideo together"}
 
@@ -25,7 +26,7 @@ def draw(inputs: Inputs) -> Figure:
     UserError where the csv is another's.
     """
     inputs.filled(NoSettings)
-    rows = read_rows(inputs.data, POINTS, NUMBERS)
+    rows = read_rows(inputs.data, POINTS, NEEDED, OPTIONAL)
     shown = titles(row["dataset"] for row in rows)
     methods = list(dict.fromkeys(row["method"] for row in rows))
     figure = Figure(figsize=(1.7 + 3.3 * len(shown), 3.4))
@@ -36,7 +37,8 @@ def draw(inputs: Inputs) -> Figure:
     figure.legend(handles=_legend(rows, methods), loc="outside right upper")
     said = dict.fromkeys(row["measured_on"] for row in rows)
     intervals = "vertical bars: 95 % intervals over videos, horizontal ones: quartiles over rounds"
-    sourced(figure, rows[0]["source"], "; ".join((*said, intervals, REPORTED)))
+    reported = [REPORTED] if any(row["reported"] for row in rows) else []
+    sourced(figure, rows[0]["source"], "; ".join((*said, intervals, *reported)))
     return figure
 
 

@@ -1,7 +1,7 @@
 """The csv that a figure is drawn from: rows with numbers in them, of one source."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +11,27 @@ from mktn.errors import UserError
 Rows = list[dict[str, Any]]
 
 
-def read_rows(paths: Iterable[Path], columns: tuple[str, ...], numbers: Sequence[str]) -> Rows:
-    """The rows of all files, with `numbers` as float, NaN where the csv is empty.
+def read_rows(
+    paths: Sequence[Path],
+    columns: tuple[str, ...],
+    needed: Sequence[str],
+    optional: Sequence[str] = (),
+) -> Rows:
+    """The rows of all files; what is `needed` or `optional` is float, NaN where it is empty.
 
-    Raises UserError where a file is no such csv, where there is no row, and where the sources of
-    two rows differ.
+    Raises UserError where a file is no such csv or has no number where one is needed, where there
+    is no row, and where the sources of two rows differ.
     """
     rows: Rows = []
     first: Path | None = None
     for path in paths:
         for line, row in read_csv(path, columns):
             kept: dict[str, Any] = dict(row)
-            for name in numbers:
-                kept[name] = _number(row[name], f"{path}, line {line}, {name}")
             # Methods that a paper alone has numbers of have no source.
             if row["source"]:
+                for name in (*needed, *optional):
+                    where = f"{path}, line {line}, {name}"
+                    kept[name] = _number(row[name], where, name in needed)
                 first = first or path
                 if rows and row["source"] != rows[0]["source"]:
                     raise UserError(
@@ -59,11 +65,11 @@ def around(rows: Rows, value: str, low: str, high: str) -> tuple[list[float], li
     return [below for below, _ in reach], [above for _, above in reach]
 
 
-def _number(text: str, where: str) -> float:
+def _number(text: str, where: str, needed: bool) -> float:
     try:
         number = float(text) if text else math.nan
     except ValueError:
         number = math.inf
-    if math.isinf(number):
+    if math.isinf(number) or (needed and math.isnan(number)):
         raise UserError("no number", where=where, found=repr(text), expected="a finite number")
     return number

@@ -14,7 +14,8 @@ from mktn.report.layouts import titles
 from mktn.report.speed_points import BARS
 
 INPUTS = ("data",)
-NUMBERS = ("value", "low", "high", "reported")
+NEEDED = ("value",)
+OPTIONAL = ("low", "high", "reported")
 MODES = {
     "origin": "alone, one pair at a time",
     "cached": "alone, each video encoded once",
@@ -30,7 +31,7 @@ def draw(inputs: Inputs) -> Figure:
     Raises UserError where the csv is another's.
     """
     inputs.filled(NoSettings)
-    rows = read_rows(inputs.data, BARS, NUMBERS)
+    rows = read_rows(inputs.data, BARS, NEEDED, OPTIONAL)
     shown = titles(row["dataset"] for row in rows)
     printed = [row for row in rows if math.isfinite(row["reported"])]
     reported = titles(row["dataset"] for row in printed)
@@ -84,6 +85,7 @@ def _panel(axes: Axes, rows: Rows, column: str) -> None:
         texts = [f"{height:,.{0 if height >= 100 else 1}f}" for height in heights]
         axes.bar_label(bars, texts, fontsize=SMALL, padding=2)
     axes.set_xticks(range(len(methods)), [plain(name) for name in methods])
+    axes.set_xlim(-0.6, len(methods) - 0.4)
     axes.grid(axis="x", visible=False)
     axes.set_axisbelow(True)
     axes.margins(y=0.12)

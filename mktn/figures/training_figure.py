@@ -3,6 +3,7 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from mktn.engine.log_columns import COLUMNS
 from mktn.figures.axes import whole_epochs
@@ -28,14 +29,14 @@ def draw(inputs: Inputs) -> Figure:
     rows = read_rows(inputs.data, CURVES, NUMBERS)
     shown = titles(row["dataset"] for row in rows)
     quantities = [name for name in COLUMNS if any(row["quantity"] == name for row in rows)]
-    figure = Figure(figsize=(0.4 + 1.6 * len(quantities), 0.7 + 1.45 * len(shown)))
+    figure = Figure(figsize=(0.4 + 1.4 * len(quantities), 0.7 + 1.45 * len(shown)))
     grid = figure.subplots(len(shown), len(quantities), squeeze=False, sharex="row")
     for place, (line, dataset) in enumerate(zip(grid, shown, strict=True)):
         for axes, quantity in zip(line, quantities, strict=True):
             of_panel = [r for r in rows if (r["dataset"], r["quantity"]) == (dataset, quantity)]
             curves(axes, of_panel)
             if place == 0:
-                axes.set_title(_name(quantity))
+                axes.set_title(_name(quantity), fontsize=8)
             if place == len(grid) - 1:
                 whole_epochs(axes)
             if not of_panel:
@@ -74,6 +75,7 @@ def curves(axes: Axes, rows: Rows) -> None:
                 markeredgecolor=ONE,
             )
     axes.tick_params(labelsize=7)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
 
 
 def legend(rows: Rows) -> list[Line2D]:

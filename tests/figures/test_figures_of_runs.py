@@ -248,9 +248,17 @@ def test_misuse_is_told_in_a_line(
     empty = written(tmp_path / "empty.csv", columns, [])
     assert "empty.csv" in draw(empty)
     number = "difference" if name == "ablations" else "value"
-    text = written(tmp_path / "text.csv", columns, [{number: "high", "dataset": "charades"}])
+    numbers = dict.fromkeys(columns, 1)
+    words = {**numbers, "source": "synthetic", number: "high"}
+    text = written(tmp_path / "text.csv", columns, [words])
     assert f"text.csv, line 2, {number}: no number, found 'high'" in draw(text)
-    two = [{"source": source, "dataset": "charades"} for source in ("synthetic", "published")]
+    if name != "ablations":  # full has no difference
+        bare = written(tmp_path / "bare.csv", columns, [{"dataset": "charades"}])
+        assert "bare.csv, line 2, " in draw(bare)
+    two = [
+        {**numbers, "source": source, "dataset": "charades"}
+        for source in ("synthetic", "published")
+    ]
     mixed = written(tmp_path / "two.csv", columns, two)
     assert "two.csv, line 3: figure of several sources, found published" in draw(mixed)
     assert "settings.bogus: unknown key" in draw(mixed, "--settings", '{"bogus": 1}')
