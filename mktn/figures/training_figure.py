@@ -75,7 +75,7 @@ def curves(axes: Axes, rows: Rows) -> None:
                 markeredgecolor=ONE,
             )
     axes.tick_params(labelsize=7)
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
 
 
 def legend(rows: Rows) -> list[Line2D]:

@@ -37,7 +37,6 @@ def test_figures_ask_for_the_runs_that_they_show(tmp_path: Path) -> None:
             "variants=[wo_csm]",
             "variants: figure training holds none of these, found wo_csm",
         ),
-        ("figure3a", "datasets=[tacos]", "datasets: figure 3a holds none of these, found tacos"),
         (
             "figure_ablations",
             "variants=[full]",
