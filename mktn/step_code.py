@@ -54,6 +54,10 @@ SHOWN = [
         *("results", "reported", "rows", "table_rows"),
     )
 ]
+FIGURE_DATA = [
+    *(f"report/{name}.py" for name in ("speed_points", "training_curves", "binned_scores")),
+    *("report/differences.py", "engine/metrics.py", "engine/log_columns.py"),
+]
 EFFICIENCY = ["report/efficiency_files.py", "report/speeds.py"]
 # Figures 3c and ianet5.
 PAIR_FIGURES = [
@@ -233,11 +237,15 @@ STEP_CODE = {
     "figure": [
         *SHOWN,
         *EFFICIENCY,
-        "report/figure_data.py",
-        *(f"figures/{name}.py" for name in ("figure", "style", "speeds_figure")),
+        *FIGURE_DATA,
+        *(f"figures/{name}.py" for name in ("figure", "style", "axes", "rows")),
+        *(
+            f"figures/{name}_figure.py"
+            for name in ("points", "speeds", "training", "negatives", "bins", "ablations")
+        ),
         *PAIR_FIGURES,
     ],
-    "figure_data": [*SHOWN, "report/figure_data.py", *EFFICIENCY],
+    "figure_data": [*SHOWN, "report/figure_data.py", *FIGURE_DATA, *EFFICIENCY],
     "tables_page": ["report/page.py"],
     "test_sets": [
         *SHOWN,

@@ -18,9 +18,15 @@ from mktn.files import write_text
 # figure -> module with `INPUTS`, the options that it needs, and `draw(Inputs) -> Figure`. One
 # whose data is no other result's has `COLUMNS` and `table(Inputs)`, its rows, as well.
 DRAWN = {
+    "3a": "mktn.figures.points_figure",
     "3b": "mktn.figures.speeds_figure",
     "3c": "mktn.figures.timelines_figure",
     "ianet5": "mktn.figures.attention_figure",
+    "training": "mktn.figures.training_figure",
+    "negatives": "mktn.figures.negatives_figure",
+    "lengths": "mktn.figures.bins_figure",
+    "positions": "mktn.figures.bins_figure",
+    "ablations": "mktn.figures.ablations_figure",
 }
 # option -> what is given to it.
 OPTIONS = {
