@@ -97,21 +97,23 @@ def test_vps_is_of_origin_one_pair_at_a_time_and_of_plus_mktn_of_whole_videos(
         (plus, "VPS", "6.00", "5.40", "7.20"),
         (plus, "VPS_over_origin", "6.00", "4.50", "8.00"),
         (plus, "VPS_over_cached", "3.00", "2.25", "4.00"),
+        (plus, "VPS_over_together", "2.00", "1.50", "2.67"),
     ):
         found = row(**of, metric=metric)
         assert (found["value"], found["ci_low"], found["ci_high"]) == (value, low, high)
         assert found["difference"] == ""
     (grid,) = grids((tmp_path / "table2.md").read_text())
-    assert grid[0][-6:] == [
+    assert grid[0][-7:] == [
         "VPS<br>ours",
         "VPS<br>paper",
         "VPS, cached<br>ours",
         "VPS, together<br>ours",
         "VPS / Origin<br>ours",
         "VPS / Origin cached<br>ours",
+        "VPS / Origin together<br>ours",
     ]
-    assert grid[5][-6:] == ["6.00 [5.40, 7.20]", "46.28", "-", "-", "6.00 [4.50, 8.00]",
-                            "3.00 [2.25, 4.00]"]  # fmt: skip
+    assert grid[5][-7:] == ["6.00 [5.40, 7.20]", "46.28", "-", "-", "6.00 [4.50, 8.00]",
+                            "3.00 [2.25, 4.00]", "2.00 [1.50, 2.67]"]  # fmt: skip
     text = (tmp_path / "table2.md").read_text()
     assert "Efficiency: a CPU (cpu), 1 thread, float32" in text
     # As it was read by eye; python -m tests.report.golden writes it anew.
