@@ -214,7 +214,8 @@ STEP_CODE = {
         *(
             f"report/{name}.py"
             for name in (
-                *("tables", "differences", "table_grid", "table_notes", "sources"),
+                *("tables", "differences", "table_grid", "table_cells"),
+                *("table_notes", "sources"),
                 *("markdown", "latex", "latex_text"),
             )
         ),

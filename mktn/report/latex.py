@@ -10,13 +10,14 @@ from collections.abc import Sequence
 
 from mktn.report.latex_text import comment, escaped, marked, number
 from mktn.report.sources import SOURCE_CAPTIONS, SOURCE_SENTENCES
-from mktn.report.table_grid import AT_PRIOR, Cell, Column, GridLine, Section, Table
+from mktn.report.table_cells import AT_PRIOR, Cell, Column, Kind
+from mktn.report.table_grid import GridLine, Section, Table
 
 COLUMN_WIDE = 8  # columns that stand in one column of a page of two
 # \resizebox would widen too.
 NO_WIDER = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
-STAR, DAGGER = r"\rlap{$^{*}$}", r"\rlap{$^{\dagger}$}"
-INTERVAL = r"{\scriptsize [%s, %s]}"
+STAR, NO_STAR, DAGGER = "$^{*}$", r"\phantom{$^{*}$}", r"\rlap{$^{\dagger}$}"
+INTERVAL = r"{\scriptsize [%s,\,%s]}"
 
 
 def as_latex(table: Table) -> str:
@@ -44,10 +45,10 @@ def _float(table: Table, section: Section) -> str:
         r"\centering",
         rf"\caption[{{{escaped(title)}}}]{{{_caption(table, section)}}}",
         rf"\label{{tab:{label}}}",
-        r"\setlength{\tabcolsep}{4pt}",
+        r"\setlength{\tabcolsep}{3pt}",
     ]
     for columns, shown in parts:
-        lines += [r"\par\smallskip", NO_WIDER, *_tabular(section, columns, shown, typed), "}"]
+        lines += [r"\par\medskip", NO_WIDER, *_tabular(section, columns, shown, typed), "}"]
     if notes := _notes(table, section):
         joined = "\\par\n".join(map(marked, notes))
         lines += [r"\par\smallskip", rf"\parbox{{\linewidth}}{{\footnotesize {joined}}}"]
@@ -80,8 +81,8 @@ def _caption(table: Table, section: Section) -> str:
         )
     if "difference" in of_kind:
         said.append(
-            f"Δ: ours minus {of_kind['difference'].against}, in points, on the same queries, with"
-            " the 95 % interval of a paired bootstrap; a star where it excludes 0."
+            f"Δ: ours minus {of_kind['difference'].against}, in points; a star where the 95 %"
+            " interval of a paired bootstrap excludes 0."
         )
     if not all(column.scores for column in section.columns):
         said.append("Speeds of ours: median and quartiles.")
@@ -133,7 +134,7 @@ def _tabular(
         if line.group != group:
             rows.append(r"\midrule")
             group = line.group
-        rows += _line(line, [line.cells[number] for number in at], typed)
+        rows += _line(line, columns, [line.cells[number] for number in at], typed)
     return [*rows, r"\bottomrule", r"\end{tabular}%"]
 
 
@@ -151,25 +152,32 @@ def _head(columns: Sequence[Column], typed: bool) -> list[str]:
     return [_row(over), " ".join(rules), _row(below)]
 
 
-def _line(line: GridLine, cells: Sequence[Cell], typed: bool) -> list[str]:
+def _line(
+    line: GridLine, columns: Sequence[Column], cells: Sequence[Cell], typed: bool
+) -> list[str]:
+    """One row, or two where numbers have intervals."""
     name = escaped(line.name) + (" (baseline)" if line.baseline else "")
-    first = [name, *([escaped(line.type or "--")] if typed else []), *map(_value, cells)]
+    kind = [line.type or "--"] if typed else []
+    values = (_value(cell, column.kind) for column, cell in zip(columns, cells, strict=True))
+    first = [name, *kind, *values]
     if not any(cell.low for cell in cells):
         return [_row(first)]
     below = ["", *([""] if typed else []), *map(_interval, cells)]
-    return [_row(first).removesuffix(r"\\") + r"\\*", _row(below)]
+    return [_row(first).removesuffix(r"\\") + r"\\*[-2pt]", _row(below)]
 
 
 def _row(cells: Sequence[str]) -> str:
     return rf"{' & '.join(cells)} \\".lstrip()
 
 
-def _value(cell: Cell) -> str:
+def _value(cell: Cell, kind: Kind) -> str:
     if not cell.value:
         return "--"
     text = number(cell.value)
     text = rf"\textbf{{{text}}}" if cell.best else text
-    return text + STAR * cell.significant + DAGGER * cell.at_prior
+    if kind == "difference":
+        text += STAR if cell.significant else NO_STAR
+    return text + DAGGER * cell.at_prior
 
 
 def _interval(cell: Cell) -> str:

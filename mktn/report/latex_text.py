@@ -90,7 +90,7 @@ def _character(character: str) -> str:
         return known
     if " " <= character <= "~":
         return character
-    letter, *marks = unicodedata.normalize("NFD", character)
+    letter, *marks = list(unicodedata.normalize("NFD", character))
     if marks and letter.isascii() and letter.isalpha() and all(mark in ACCENTS for mark in marks):
         set_as = f"\\{letter}" if letter in "ij" else letter
         for mark in marks:

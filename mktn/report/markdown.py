@@ -6,7 +6,8 @@ whose interval excludes 0, and the best of values with overlapping intervals say
 """
 
 from mktn.report.sources import SOURCE_SENTENCES
-from mktn.report.table_grid import AT_PRIOR, Cell, Column, GridLine, Section, Table
+from mktn.report.table_cells import AT_PRIOR, Cell, Column
+from mktn.report.table_grid import GridLine, Section, Table
 
 DAGGER = "†"
 
@@ -15,8 +16,7 @@ def as_markdown(table: Table) -> str:
     """Heading, how to read it, a section a dataset, the legend."""
     parts = [f"# {table.heading}", preface(table)]
     for section in table.sections:
-        said = [section.protocol] if section.protocol else []
-        parts += [f"## {section.title}", *said, *section.notes]
+        parts += [f"## {section.title}", section.protocol, *section.notes]
         parts.append(grid(section, table.layout.typed))
     said, listed = table.deviations
     parts += [

@@ -72,10 +72,9 @@ MKTN_TABLES = {
         " cached: one pair at a time, the video encoded once, the fair baseline of one pair at a"
         " time. Origin together: all queries of a video together, in the same batches as +MKTN;"
         " where it is faster than +MKTN, the gain of +MKTN is that of answering together, not of"
-        " what MKTN computes. Ratios are of the rounds in which the two models took turns; where"
-        " they did not, as against Origin together, of their medians, with the widest quotient of"
-        " their quartiles. VPS / Origin joins two effects: that of answering together, and that"
-        " of what MKTN computes, which alone is VPS / Origin together, a loss where below 1.",
+        " what MKTN computes, which the ratio to it shows alone. Ratios are of the rounds in which"
+        " the two models took turns; where they did not, as to Origin together, of their medians,"
+        " with the widest quotient of their quartiles.",
         datasets=("charades",),
         lines=_plugged(),
         reference="origin",
