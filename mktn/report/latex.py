@@ -5,7 +5,6 @@ numbers, and their intervals below in \scriptsize. Nothing is wider than the tex
 speeds stand in tabulars of their own, which \resizebox makes narrower where it must.
 """
 
-import re
 from collections.abc import Sequence
 
 from mktn.report.latex_text import comment, escaped, marked, number
@@ -39,12 +38,11 @@ def _float(table: Table, section: Section) -> str:
     wide = max(len(columns) for columns, _ in parts) + 1 + typed > COLUMN_WIDE
     environment = "table*" if wide else "table"
     title = _title(table, section)
-    label = re.sub("[^A-Za-z0-9]+", "-", f"{table.layout.stem}-{section.dataset}")
     lines = [
         rf"\begin{{{environment}}}[tb]",
         r"\centering",
         rf"\caption[{{{escaped(title)}}}]{{{_caption(table, section)}}}",
-        rf"\label{{tab:{label}}}",
+        rf"\label{{tab:{table.layout.stem}-{section.dataset}}}",
         r"\setlength{\tabcolsep}{3pt}",
     ]
     for columns, shown in parts:

@@ -11,7 +11,7 @@ from mktn.report.table_rows import Printed
 
 Kind = Literal["ours", "difference", "paper"]
 PRIOR = ("train-prior", "baseline")
-AT_PRIOR = "not above the train prior: the interval of R@1 is not above that of train-prior."
+AT_PRIOR = "not above the train prior: its interval overlaps that of train-prior, or is below it."
 
 RowsOf = Mapping[tuple[System, str, Key], Row]  # by system, method and metric
 
@@ -22,7 +22,7 @@ class Cell:
 
     `best`: of what is measured in its column, or of what is reported in it, baselines left out.
     `significant`: a difference whose interval excludes 0. `at_prior`: of R@1, the interval is not
-    above that of the train prior: its lower end is not above the other's upper end.
+    above that of the train prior: it overlaps it, or is below it.
     """
 
     value: str = ""

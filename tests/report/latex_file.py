@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mktn.report.latex import NO_WIDER
 
 COMMANDS = {
-    *("begin", "end", "centering", "caption", "label", "setlength", "tabcolsep", "par"),
+    *("begin", "end", "centering", "caption", "setlength", "tabcolsep", "par"),
     *("smallskip", "medskip", "resizebox", "linewidth"),
     *("toprule", "midrule", "bottomrule", "cmidrule", "multicolumn", "parbox"),
     *("footnotesize", "scriptsize", "textbf", "texttt", "rlap", "phantom"),
@@ -48,6 +48,7 @@ def check(text: str) -> None:
     assert text.isascii()
     body = "\n".join(line for line in text.splitlines() if not line.startswith("%"))
     body = body.replace(NO_WIDER, r"\resizebox{")
+    body = re.sub(r"\\label\{[a-z0-9:_-]+\}", "", body)
     body = re.sub(r"(?<!\\)%$", "", body, flags=re.MULTILINE)
     assert not re.search(r"(?<!\\)%", body), "a % that is not escaped"
     bare = re.sub(r"\\[&%_#${}\\,^~=.'`\"]", " ", body)  # what is escaped, and accents
@@ -87,7 +88,7 @@ def floats(text: str) -> list[Float]:
 
 def _float(environment: str, body: str) -> Float:
     caption = re.search(r"^\\caption\[\{.*?\}\]\{(.*)\}$", body, flags=re.MULTILINE)
-    label = re.search(r"^\\label\{([a-z0-9:-]+)\}$", body, flags=re.MULTILINE)
+    label = re.search(r"^\\label\{([a-z0-9:_-]+)\}$", body, flags=re.MULTILINE)
     notes = re.search(r"\\parbox\{\\linewidth\}\{\\footnotesize (.*)\}\n$", body, flags=re.DOTALL)
     assert caption
     assert label

@@ -72,7 +72,7 @@ def test_the_numbers_are_those_of_the_csv(made: Path, table: str) -> None:
     layout = TABLES[table]
     found = read(made, table)
     assert [one.label for one in found] == [
-        f"tab:{layout.stem.replace('_', '-')}-{d}" for d in DATASET_TITLES if d in layout.datasets
+        f"tab:{layout.stem}-{d}" for d in DATASET_TITLES if d in layout.datasets
     ]
     seen = 0
     for one in found:

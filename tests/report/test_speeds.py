@@ -138,12 +138,17 @@ def test_a_ratio_is_of_the_rounds_in_which_two_models_took_turns(tmp_path: Path)
     path = next(Path(name) for name in speeds if name.endswith("mmn-plus_mktn-efficiency.json"))
     turns = {"mode": "multi_pair", "text": "in", "value": 2.5, "low": 2.4, "high": 2.6}
     document = json.loads(path.read_text())
-    for model, expected in (
-        ("mmn", ["2.50", "2.40", "2.60"]),
-        ("lcnet", ["4.00", "3.00", "5.33"]),
+    in_turn, of_medians = ["2.50", "2.40", "2.60"], ["4.00", "3.00", "5.33"]
+    for changes, expected in (
+        ({}, in_turn),
+        ({"source": "synthetic", "dataset": "charades"}, in_turn),
+        ({"source": "simulated"}, of_medians),
+        ({"dataset": "tacos"}, of_medians),
+        ({"model": "lcnet"}, of_medians),
+        ({"variant": "full"}, of_medians),
     ):
-        document["beside"] = {"model": model, "variant": "origin", "seed": 0, "weights": "trained",
-                              "ratios": [{**turns, "against": "origin"}]}  # fmt: skip
+        document["beside"] = {"model": "mmn", "variant": "origin", "seed": 0, "weights": "trained",
+                              "ratios": [{**turns, "against": "origin"}], **changes}  # fmt: skip
         path.write_text(json.dumps(document))
         assert tables(tmp_path, runs, *speeds, table="2") == 0
         found = rows(tmp_path, "2")(model="mmn", metric="VPS_over_origin")
