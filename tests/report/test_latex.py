@@ -113,6 +113,14 @@ def test_the_best_of_ours_and_of_the_paper_are_bold_and_baselines_do_not_compete
             assert [c for _, c in given if c.bold] == expected, column
 
 
+def test_the_shorter_time_and_the_smaller_model_are_the_best(made: Path) -> None:
+    (one,) = read(made, "ianet3")
+    bold = {(name, *column) for name, cells in one.lines for column, n in cells.items() if n.bold}
+    assert ("IA-Net", "Run time, s", "paper") in bold
+    assert ("IA-Net", "Run time, s", "ours") in bold
+    assert ("CTRL", "Model size, M", "paper") in bold
+
+
 def test_equal_numbers_are_both_bold_and_one_system_is_not(tmp_path: Path) -> None:
     same = random_moments("charades", "same")
     runs = [write_run(tmp_path, "charades", "mktn", v, moments=same) for v in ("full", "wo_csm")]
