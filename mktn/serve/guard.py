@@ -37,14 +37,16 @@ class Guard:
         headers = scope["headers"]
         host = _only(headers, b"host")
         origin = _only(headers, b"origin")
+        upload = scope["path"].startswith(UPLOAD)
         if host is None or not accepted(host, self._bound):
             await _refuse(scope, send, 421, "not a name of this server; ask for 127.0.0.1")
         elif origin != "" and (origin is None or not same_origin(origin, host)):
             await _refuse(scope, send, 403, "asked for by a page of another site")
+        elif not upload and _length(headers) > BODY_BYTES:
+            await _refuse(scope, send, 413, "too large")
         elif scope["type"] == "websocket":
             await self.app(scope, receive, send)
         else:
-            upload = scope["path"].startswith(UPLOAD)
             await self.app(scope, receive if upload else _bounded(receive), _headed(send, host))
 
 
@@ -54,6 +56,11 @@ def _only(headers: list[tuple[bytes, bytes]], name: bytes) -> str | None:
     if len(found) > 1:
         return None
     return found[0].decode("latin-1") if found else ""
+
+
+def _length(headers: list[tuple[bytes, bytes]]) -> int:
+    told = _only(headers, b"content-length") or "0"
+    return int(told) if told.isdecimal() else 0
 
 
 async def _refuse(scope: Scope, send: Send, status: int, why: str) -> None:

@@ -35,7 +35,7 @@ def accepted(header: str, bound: str) -> bool:
         parts.port  # noqa: B018 -- raises where it is none
     except ValueError:
         return False
-    if parts.username is not None or parts.path or parts.query or parts.fragment:
+    if header != parts.netloc or parts.username is not None:
         return False
     if name in ("localhost", "127.0.0.1", "::1"):
         return True

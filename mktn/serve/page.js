@@ -57,7 +57,7 @@
     if (moment && (at_s < moment.start_s - 0.05 || at_s > moment.end_s + 0.05)) stop_playing();
   }, true);
   document.addEventListener("click", (event) => {
-    const button = event.target.closest("button.moment");
+    const button = event.target.closest("button.m-moment");
     if (button) play(button);
   });
 

@@ -26,6 +26,10 @@ from mktn.serve.uploads import A_TAB, MEGABYTE
 from mktn.serve.videos import Video, new_token
 
 MOMENTS = 3
+HINT = (
+    "Choose a video or upload one, and say in a sentence or several what happens in it. The"
+    " moments that fit each sentence best appear here; a click plays one."
+)
 TELL_S = 0.3  # between two looks at how far a job is
 MOST_TEXT = 2 * MOST_SENTENCES * MOST_CHARACTERS  # characters, with blank lines
 
@@ -52,70 +56,73 @@ class Tab:
     def _build(self) -> None:
         ui.add_head_html('<link rel="stylesheet" href="/assets/page.css">')
         ui.add_head_html('<script src="/assets/page.js"></script>')
+        ui.colors(primary="#1b4f72")
         config = self._service.grounder.parts.config
-        with Tag("main"):
+        with Tag("div").classes("m-page"):  # the library's main is around it
             with Tag("header"):
                 Tag("h1", "Find moments in a video")
-                run = f"{config['model']} {config['variant']}, trained on {config['source']}"
-                Tag("p", f"{run} {config['dataset']}").classes("quiet")
-            with Tag("section").props("aria-label=Video").classes("video"):
+                run = f"{config['model']} {config['variant']}, trained on {config['dataset']}"
+                Tag("p", f"{run} ({config['source']})").classes("m-quiet")
+            with Tag("section").props("aria-label=Video").classes("m-video"):
                 self._build_choice()
                 self._build_player()
-            with Tag("section").props("aria-label=Sentences").classes("sentences"):
+            with Tag("section").props("aria-label=Sentences").classes("m-sentences"):
                 self._build_question()
-            self._rows = Tag("section").props("aria-label=Answers").classes("answers")
+            self._rows = Tag("section").props("aria-label=Answers").classes("m-answers")
+            with self._rows:
+                Tag("p", HINT).classes("m-quiet")
 
     def _build_choice(self) -> None:
-        with Tag("div").classes("choice"):
+        with Tag("div").classes("m-choice"):
             self._choice = (
                 ui.select(
                     self._choices(), label="Video", with_input=True,
                     on_change=lambda event: self._choose(event.value),
                 )
                 .props('outlined dense options-dense behavior=menu aria-label="Choose a video"')
-                .classes("choose")
+                .classes("m-choose")
             )  # fmt: skip
             most = self._service.uploads.most_bytes
             accepted = ",".join(["video/*", *sorted(VIDEO_SUFFIXES)])
-            with Tag("label", "Upload a video").classes("upload"):
+            with Tag("label", "Upload a video").classes("m-upload"):
                 upload = Tag("input").props(f'type=file id=upload accept="{accepted}"')
                 upload.props(f"data-url=/upload/{self._token} data-most-bytes={most}")
         Tag(
             "p", f"Up to {most / MEGABYTE:g} MB. Uploads are removed when this tab is closed."
-        ).classes("quiet small")
+        ).classes("m-quiet m-small")
         Tag("progress").props("id=upload-progress max=1 value=0 aria-label=Upload hidden")
-        Tag("p").props("id=upload-refused role=alert").classes("refused")
+        Tag("p").props("id=upload-refused role=alert").classes("m-refused")
 
     def _build_player(self) -> None:
-        with Tag("div").classes("screen") as self._screen:
+        with Tag("div").classes("m-screen") as self._screen:
             self._player = Tag("video").props(
                 'id=player controls playsinline preload=auto aria-label="The video"'
             )
             self._player.on("error", self._not_played, args=[])
         self._screen.set_visibility(False)
-        self._copy_note = Tag("p").props("role=status").classes("quiet")
+        self._copy_note = Tag("p").props("role=status").classes("m-quiet")
 
     def _build_question(self) -> None:
         self._text = (
             ui.textarea(label="Sentences, one a line", placeholder="the red ball spins")
             .props(f"outlined autogrow maxlength={MOST_TEXT}")
-            .classes("text")
+            .classes("m-text")
         )
-        with Tag("div").classes("ask"):
+        with Tag("div").classes("m-ask"):
             self._moments = (
                 ui.select(list(range(1, MOST_MOMENTS + 1)), value=MOMENTS, label="Moments each")
                 .props('outlined dense options-dense behavior=menu aria-label="Moments each"')
-                .classes("count")
+                .classes("m-count")
             )
             self._button = ui.button("Find moments", on_click=self._ask).props(
                 "no-caps unelevated"
             )
             self._stop = ui.button("Stop", on_click=self._cancel).props("no-caps flat")
             self._stop.set_visibility(False)
-        self._state = Tag("p").props("role=status").classes("quiet")
+        self._state = Tag("p").props("role=status").classes("m-quiet")
         self._bar = Tag("progress").props('max=1 aria-label="Progress"')
         self._bar.set_visibility(False)
-        self._refused = Tag("p").props("role=alert").classes("refused")
+        self._refused = Tag("p").props("role=alert").classes("m-refused")
 
     def _choices(self) -> dict[str, str]:
         return {token: video.name for token, video in self._known().items()}
@@ -134,7 +141,7 @@ class Tab:
         if old is not None:
             self._forget(old)
 
-    def _choose(self, token: str | None) -> None:
+    async def _choose(self, token: str | None) -> None:
         video = self._known().get(token or "")
         if video is None or video == self._video:
             return
@@ -146,11 +153,15 @@ class Tab:
         self._answered = None
         self._say("")
         try:
-            playable = self._service.as_it_is(video)
+            playable = await asyncio.to_thread(self._service.as_it_is, video)
         except UserError as error:
+            if self._video != video:
+                return
             self._screen.set_visibility(False)
             self._copy_note.text = ""
             self._say(refused=str(error))
+            return
+        if self._video != video or self._client.is_deleted:
             return
         if playable is not None:
             self._copy_note.text = ""
@@ -160,9 +171,9 @@ class Tab:
 
     def _play(self, video: Video, playable: Playable) -> None:
         self._door.playing[video.token] = playable
-        # A copy has the token of its video, and the browser may still have that in mind.
-        version = playable.path.name if playable.path != video.path else ""
-        self._player.props["src"] = f"/media/{video.token}" + ("?copy" if version else "")
+        # A copy has the token of its video, which the browser has just given up.
+        copied = "?copy" if playable.path != video.path else ""
+        self._player.props["src"] = f"/media/{video.token}{copied}"
         self._player.update()
         self._screen.set_visibility(True)
 
@@ -227,6 +238,9 @@ class Tab:
             says = "Stopped"
         except UserError as error:
             refused = str(error)
+        except Exception:
+            refused = "The server failed at this question. Its terminal says why."
+            raise
         else:
             if self._video == video:
                 self._answered = answered
@@ -235,10 +249,8 @@ class Tab:
             self._asking = None
             if not self._client.is_deleted:
                 self._busy(False)
-        if self._client.is_deleted:
-            return
-        self._say(says, refused)
-        if self._answered is not None:
+                self._say(says, refused)
+        if self._answered is not None and not self._client.is_deleted:
             count = len(self._answered.answers)
             self._say(f"{count} sentence{'s' if count > 1 else ''} answered")
             with self._rows:
@@ -253,7 +265,8 @@ class Tab:
             if before:
                 say(f"waiting for {before} other{'s' if before > 1 else ''}")
             else:
-                say(f"watching the video, {ticket.share:.0%}")
+                share = f", {ticket.share:.0%}" if ticket.share else ""
+                say(f"watching the video{share}")
             if bar is not None:
                 bar.props["value"] = round(ticket.share, 3)
                 bar.update()

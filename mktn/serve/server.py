@@ -57,7 +57,7 @@ def serve(
     )  # fmt: skip
     guarded: Any = Guard(app, host)
     config = uvicorn.Config(
-        guarded, log_level="error", access_log=False, server_header=False,
+        guarded, log_level="error", access_log=False, server_header=False, proxy_headers=False,
         timeout_graceful_shutdown=LEAVE_S, lifespan="on",
     )  # fmt: skip
     where = address(host, listening.getsockname()[1])

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import math
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -20,6 +21,7 @@ from mktn.serve.uploads import Uploads
 from mktn.serve.videos import Shelf, Video, media_type, without_paths
 
 KEPT = 16  # videos that are remembered as they were seen, and copies for playing
+LONGEST_UPLOAD_S = 3600.0
 MOST_SENTENCES, MOST_CHARACTERS = 20, 300
 MOST_MOMENTS = 10
 FOREVER_S = 1e7  # later than any video ends
@@ -97,10 +99,7 @@ class Service:
     def _encoded(self, ticket: Ticket, video: Video) -> EncodedVideo:
         version = video.version
         if version not in self._seen:
-            length_s = announced_s(video.path)
-            found = self.grounder.encode(
-                video.path, watch=lambda at_s: ticket.done(at_s / length_s)
-            )
+            found = self.grounder.encode(video.path, watch=self._watch(ticket, video))
             # The answers name the video as its owner does.
             self._seen[version] = dataclasses.replace(found, name=video.name)
             while len(self._seen) > KEPT:
@@ -111,10 +110,9 @@ class Service:
     def _copy(self, ticket: Ticket, video: Video) -> Playable:
         version = video.version
         if version not in self._played:
-            length_s = announced_s(video.path)
             out = self._copies / f"{video.token}-{version[1]}.mp4"
             try:
-                cut(video.path, 0.0, FOREVER_S, out, lambda at_s: ticket.done(at_s / length_s))
+                cut(video.path, 0.0, FOREVER_S, out, self._watch(ticket, video))
             except UserError as error:
                 raise UserError(without_paths(error, video)) from error
             self._played[version] = Playable(out, "video/mp4")
@@ -141,10 +139,20 @@ class Service:
         for path in self._copies.glob(f"{video.token}-*"):
             path.unlink(missing_ok=True)
 
-    def close(self) -> None:
-        """End all jobs and remove all uploads."""
-        self.jobs.close()
-        self.uploads.close()
+    def _watch(self, ticket: Ticket, video: Video) -> Callable[[float], None]:
+        """Tells the ticket how far a job is; a small file may hold days, and others wait."""
+        length_s = announced_s(video.path)
+        uploaded = video.path.parent == self.uploads.folder
+
+        def watch(at_s: float) -> None:
+            if uploaded and at_s > LONGEST_UPLOAD_S:
+                raise UserError(
+                    f"{video.name} is longer than {LONGEST_UPLOAD_S / 60:g} minutes, which is the"
+                    " most taken from a browser"
+                )
+            ticket.done(at_s / length_s)
+
+        return watch
 
 
 def announced_s(path: Path) -> float:

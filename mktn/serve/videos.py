@@ -15,6 +15,9 @@ from mktn.features.pictures import pictures
 from mktn.features.video import Decoded, VideoError
 
 LONGEST = 120  # characters of a name
+# Containers that hold what they play. Playlists and the like name other files, of this machine
+# too, whatever the file is called.
+CONTAINERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf"
 MP4_SOUND, WEBM_SOUND = ("aac", "mp3"), ("opus", "vorbis")
 
 
@@ -76,7 +79,14 @@ class Shelf:
 
 
 def refuse_no_video(path: Path) -> None:
-    """Raise VideoError where no picture of a file can be decoded."""
+    """Raise VideoError where no picture of a file of somebody else can be decoded."""
+    only = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+    if path.stat().st_size == 0:
+        raise VideoError("empty file")
+    try:
+        av.open(f"file:{path}", metadata_errors="replace", options=only).close()
+    except av.FFmpegError as error:
+        raise VideoError("it is none of mp4, mov, WebM, mkv, avi, MPEG, flv and wmv") from error
     next(pictures(path, Decoded()))
 
 

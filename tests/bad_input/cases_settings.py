@@ -26,7 +26,7 @@ WITHOUT_SETTINGS = (
     *("reannotations", "features", "diagnostics", "tables", "test-sets", "page"),
     "efficiency-table",
     "figure-data",
-    *("verify", "status", "ground", "export"),
+    *("verify", "status", "ground", "export", "serve"),
 )
 
 
