@@ -13,6 +13,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 BODY_BYTES = 2**20  # of anything but an upload, which counts for itself
 UPLOAD = "/upload/"
+PAGES = ("/", "/favicon.ico")
+FOLDERS = (UPLOAD, "/media/", "/assets/", "/_nicegui/", "/_nicegui_ws/")
 # Vue makes functions of text and NiceGUI writes scripts into the page: both must be allowed. What
 # is left out is everything from elsewhere, and being shown in a page of somebody else.
 POLICY = (
@@ -24,8 +26,8 @@ POLICY = (
 
 
 class Guard:
-    """Refuses requests under another name (421), of another page (403), too large (413); gives
-    answers the headers that keep a browser to this server."""
+    """Refuses requests under another name (421), of another page (403), too large (413), and for
+    what is not here (404); gives answers the headers that keep a browser to this server."""
 
     def __init__(self, app: App, bound: str) -> None:
         self.app, self._bound = app, bound
@@ -44,6 +46,9 @@ class Guard:
             await _refuse(scope, send, 403, "asked for by a page of another site")
         elif not upload and _length(headers) > BODY_BYTES:
             await _refuse(scope, send, 413, "too large")
+        elif scope["path"] not in PAGES and not scope["path"].startswith(FOLDERS):
+            # The library would write what was asked for to the terminal.
+            await _refuse(scope, send, 404, "not found")
         elif scope["type"] == "websocket":
             await self.app(scope, receive, send)
         else:

@@ -1,7 +1,9 @@
 """The page behind a socket, from its first line to its end."""
 
 import contextlib
+import logging
 import socket
+import warnings
 from typing import Any
 
 import uvicorn
@@ -55,6 +57,9 @@ def serve(
         app, title="mktn", language="en-US", reconnect_timeout=RECONNECT_S, tailwind=False,
         show_welcome_message=False, dark=False,
     )  # fmt: skip
+    logging.getLogger("nicegui").setLevel(logging.ERROR)  # its warnings quote what clients send
+    # Where the library looks for its server, it touches names that torch has given up.
+    warnings.filterwarnings("ignore", "`torch", FutureWarning)
     guarded: Any = Guard(app, host)
     config = uvicorn.Config(
         guarded, log_level="error", access_log=False, server_header=False, proxy_headers=False,

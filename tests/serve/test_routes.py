@@ -11,7 +11,7 @@ pytest.importorskip("nicegui")  # which brings what serves
 from fastapi import FastAPI, Request
 
 with warnings.catch_warnings():  # it would rather have a client that NiceGUI does not bring
-    warnings.simplefilter("ignore", DeprecationWarning)
+    warnings.simplefilter("ignore")
     from fastapi.testclient import TestClient
 
 from mktn.serve.guard import BODY_BYTES, Guard
@@ -33,7 +33,7 @@ class Server:
         app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         add_routes(app, self.doors, uploads)
 
-        @app.post("/other")
+        @app.post("/_nicegui/other")
         async def other(request: Request) -> int:
             return len(await request.body())
 
@@ -67,7 +67,7 @@ def test_a_video_is_given_whole_and_in_ranges(server: Server, videos: list[Path]
     [
         *("/media/other", "/media/a.mp4", "/media/..%2f..%2fetc%2fpasswd", "/media/"),
         *("/assets/page.py", "/assets/..%2fserve.py", "/assets/%2fetc%2fpasswd"),
-        *("/docs", "/openapi.json", "/upload/tab"),
+        *("/docs", "/openapi.json", "/upload/tab", "/redoc", "//evil.example", "/%1b%5b31m"),
     ],
 )
 def test_nothing_else_is_given(server: Server, path: str) -> None:
@@ -133,5 +133,5 @@ def test_answers_keep_a_browser_to_this_server(server: Server) -> None:
 
 
 def test_only_uploads_may_be_large(server: Server) -> None:
-    assert server.client.post("/other", content=bytes(BODY_BYTES)).json() == BODY_BYTES
-    assert server.client.post("/other", content=bytes(BODY_BYTES + 1)).status_code == 413
+    assert server.client.post("/_nicegui/other", content=bytes(BODY_BYTES)).json() == BODY_BYTES
+    assert server.client.post("/_nicegui/other", content=bytes(BODY_BYTES + 1)).status_code == 413
