@@ -63,6 +63,9 @@
 
   // Uploading
 
+  // Another video is looked at: what was refused before is over.
+  document.addEventListener("loadstart", () => refuse(""), true);
+
   function refuse(text) {
     by("upload-refused").textContent = text;
   }

@@ -1,37 +1,21 @@
-"""What one tab shows: a video, sentences, and the moments that answer them."""
+"""What one tab does: a video is chosen, sentences are asked, and the moments are shown."""
 
 import asyncio
 import contextlib
 from collections.abc import Callable
 
 from nicegui import background_tasks, ui
-from nicegui.element import Element
 
-from mktn.datasets.video_ids import VIDEO_SUFFIXES
 from mktn.errors import UserError
 from mktn.serve.answers_view import show_answers
-from mktn.serve.jobs import Cancelled, Ticket
+from mktn.serve.jobs import Cancelled, Jobs, Ticket
+from mktn.serve.layout import MOST_TEXT, Does, Layout
 from mktn.serve.routes import Door, Doors
-from mktn.serve.service import (
-    MOST_CHARACTERS,
-    MOST_MOMENTS,
-    MOST_SENTENCES,
-    Answered,
-    Playable,
-    Service,
-    sentences_of,
-)
-from mktn.serve.tag import Tag
-from mktn.serve.uploads import A_TAB, MEGABYTE
+from mktn.serve.service import MOST_MOMENTS, Answered, Playable, Service, sentences_of
+from mktn.serve.uploads import A_TAB
 from mktn.serve.videos import Video, new_token
 
-MOMENTS = 3
-HINT = (
-    "Choose a video or upload one, and say in a sentence or several what happens in it. The"
-    " moments that fit each sentence best appear here; a click plays one."
-)
 TELL_S = 0.3  # between two looks at how far a job is
-MOST_TEXT = 2 * MOST_SENTENCES * MOST_CHARACTERS  # characters, with blank lines
 
 
 class Tab:
@@ -47,88 +31,24 @@ class Tab:
         self._video: Video | None = None
         self._asking: Ticket | None = None
         self._copying: Ticket | None = None
-        self._answered: Answered | None = None
-        self._build()
+        config = service.grounder.parts.config
+        run = f"{config['model']} {config['variant']}, trained on {config['dataset']}"
+        self._shown = Layout(
+            f"{run} ({config['source']})", self._choices(), f"/upload/{self._token}",
+            service.uploads.most_bytes,
+            Does(self._choose, self._not_played, self._ask, self._stop),
+        )  # fmt: skip
         self._client.on_delete(self._close)
 
-    # What is shown
-
-    def _build(self) -> None:
-        ui.add_head_html('<link rel="stylesheet" href="/assets/page.css">')
-        ui.add_head_html('<script src="/assets/page.js"></script>')
-        ui.colors(primary="#1b4f72")
-        config = self._service.grounder.parts.config
-        with Tag("div").classes("m-page"):  # the library's main is around it
-            with Tag("header"):
-                Tag("h1", "Find moments in a video")
-                run = f"{config['model']} {config['variant']}, trained on {config['dataset']}"
-                Tag("p", f"{run} ({config['source']})").classes("m-quiet")
-            with Tag("section").props("aria-label=Video").classes("m-video"):
-                self._build_choice()
-                self._build_player()
-            with Tag("section").props("aria-label=Sentences").classes("m-sentences"):
-                self._build_question()
-            self._rows = Tag("section").props("aria-label=Answers").classes("m-answers")
-            with self._rows:
-                Tag("p", HINT).classes("m-quiet")
-
-    def _build_choice(self) -> None:
-        with Tag("div").classes("m-choice"):
-            self._choice = (
-                ui.select(
-                    self._choices(), label="Video", with_input=True,
-                    on_change=lambda event: self._choose(event.value),
-                )
-                .props('outlined dense options-dense behavior=menu aria-label="Choose a video"')
-                .classes("m-choose")
-            )  # fmt: skip
-            most = self._service.uploads.most_bytes
-            accepted = ",".join(["video/*", *sorted(VIDEO_SUFFIXES)])
-            with Tag("label", "Upload a video").classes("m-upload"):
-                upload = Tag("input").props(f'type=file id=upload accept="{accepted}"')
-                upload.props(f"data-url=/upload/{self._token} data-most-bytes={most}")
-        Tag(
-            "p", f"Up to {most / MEGABYTE:g} MB. Uploads are removed when this tab is closed."
-        ).classes("m-quiet m-small")
-        Tag("progress").props("id=upload-progress max=1 value=0 aria-label=Upload hidden")
-        Tag("p").props("id=upload-refused role=alert").classes("m-refused")
-
-    def _build_player(self) -> None:
-        with Tag("div").classes("m-screen") as self._screen:
-            self._player = Tag("video").props(
-                'id=player controls playsinline preload=auto aria-label="The video"'
-            )
-            self._player.on("error", self._not_played, args=[])
-        self._screen.set_visibility(False)
-        self._copy_note = Tag("p").props("role=status").classes("m-quiet")
-
-    def _build_question(self) -> None:
-        self._text = (
-            ui.textarea(label="Sentences, one a line", placeholder="the red ball spins")
-            .props(f"outlined autogrow maxlength={MOST_TEXT}")
-            .classes("m-text")
-        )
-        with Tag("div").classes("m-ask"):
-            self._moments = (
-                ui.select(list(range(1, MOST_MOMENTS + 1)), value=MOMENTS, label="Moments each")
-                .props('outlined dense options-dense behavior=menu aria-label="Moments each"')
-                .classes("m-count")
-            )
-            self._button = ui.button("Find moments", on_click=self._ask).props(
-                "no-caps unelevated"
-            )
-            self._stop = ui.button("Stop", on_click=self._cancel).props("no-caps flat")
-            self._stop.set_visibility(False)
-        self._state = Tag("p").props("role=status").classes("m-quiet")
-        self._bar = Tag("progress").props('max=1 aria-label="Progress"')
-        self._bar.set_visibility(False)
-        self._refused = Tag("p").props("role=alert").classes("m-refused")
+    def _known(self) -> dict[str, Video]:
+        return self._listed | {video.token: video for video in self._uploaded}
 
     def _choices(self) -> dict[str, str]:
         return {token: video.name for token, video in self._known().items()}
 
-    def _known(self) -> dict[str, Video]:
-        return self._listed | {video.token: video for video in self._uploaded}
+    def _meant(self, video: Video) -> bool:
+        """Whether this is still the video that is looked at."""
+        return self._video == video and not self._client.is_deleted
 
     # Videos
 
@@ -137,75 +57,71 @@ class Tab:
         self._uploaded.append(video)
         old = self._uploaded.pop(0) if len(self._uploaded) > A_TAB else None
         with self._client:
-            self._choice.set_options(self._choices(), value=video.token)
+            self._shown.choice.set_options(self._choices(), value=video.token)
         if old is not None:
-            self._forget(old)
+            self._door.playing.pop(old.token, None)
+            self._service.forget(old)
 
     async def _choose(self, token: str | None) -> None:
         video = self._known().get(token or "")
         if video is None or video == self._video:
             return
-        self._cancel()
+        self._stop()
         if self._copying is not None:
             self._copying.cancel()
         self._video, self._copying = video, None
-        self._rows.clear()
-        self._answered = None
-        self._say("")
+        self._shown.rows.clear()
+        self._shown.say()
+        self._shown.copy_note.text = ""
         try:
             playable = await asyncio.to_thread(self._service.as_it_is, video)
         except UserError as error:
-            if self._video != video:
-                return
-            self._screen.set_visibility(False)
-            self._copy_note.text = ""
-            self._say(refused=str(error))
+            if self._meant(video):
+                self._shown.screen.set_visibility(False)
+                self._shown.say(refused=str(error))
             return
-        if self._video != video or self._client.is_deleted:
+        if not self._meant(video):
             return
-        if playable is not None:
-            self._copy_note.text = ""
-            self._play(video, playable)
-        else:
+        if playable is None:
             self._start_copy(video)
+        else:
+            self._play(video, playable)
 
     def _play(self, video: Video, playable: Playable) -> None:
         self._door.playing[video.token] = playable
         # A copy has the token of its video, which the browser has just given up.
         copied = "?copy" if playable.path != video.path else ""
-        self._player.props["src"] = f"/media/{video.token}{copied}"
-        self._player.update()
-        self._screen.set_visibility(True)
+        self._shown.show(f"/media/{video.token}{copied}")
 
     def _not_played(self) -> None:
         """The browser has no decoder for what others play, or the file is not what it says."""
-        video = self._video
-        if video is None or self._copying is not None:
-            return
-        self._start_copy(video)
+        if self._video is not None and self._copying is None:
+            self._start_copy(self._video)
 
     def _start_copy(self, video: Video) -> None:
-        self._screen.set_visibility(False)
+        self._shown.screen.set_visibility(False)
         ticket = self._copying = Ticket()
         background_tasks.create(self._copy(ticket, video), name="copy for playing")
 
     async def _copy(self, ticket: Ticket, video: Video) -> None:
         what = f"Browsers do not play {video.name} as it is. A copy that they play is being made"
-        telling = asyncio.create_task(
-            self._tell(ticket, lambda line: self._copy_note.set_text(f"{what}: {line}"))
-        )
+
+        def tell(line: str, _: float) -> None:
+            self._shown.copy_note.text = f"{what}{line}"
+
+        telling = asyncio.create_task(self._tell(self._service.copies, ticket, "", tell))
         try:
             playable = await self._service.copy(ticket, video)
         except Cancelled:
             return
         except UserError as error:
-            if self._video == video:
-                self._copy_note.text = f"{video.name} cannot be played here: {error}"
+            if self._meant(video):
+                self._shown.copy_note.text = f"{video.name} cannot be played here: {error}"
             return
         finally:
             telling.cancel()
-        if self._video == video and self._token in self._doors:
-            self._copy_note.text = f"This is a copy of {video.name} that browsers play."
+        if self._meant(video):
+            self._shown.copy_note.text = f"This is a copy of {video.name} that browsers play."
             self._play(video, playable)
 
     # Questions
@@ -213,83 +129,66 @@ class Tab:
     async def _ask(self) -> None:
         if self._asking is not None:
             return
-        self._rows.clear()
-        self._answered = None
-        self._say("")
-        if self._video is None:
-            self._say(refused="Choose a video or upload one first")
-            return
+        self._shown.rows.clear()
+        self._shown.say()
+        moments = self._shown.moments.value
         try:
-            sentences = sentences_of((self._text.value or "")[: MOST_TEXT + 1])
+            if self._video is None:
+                raise UserError("Choose a video or upload one first")
+            sentences = sentences_of((self._shown.text.value or "")[: MOST_TEXT + 1])
+            if moments not in range(1, MOST_MOMENTS + 1):
+                raise UserError(f"Choose 1 to {MOST_MOMENTS} moments each")
         except UserError as error:
-            self._say(refused=str(error))
+            self._shown.say(refused=str(error))
             return
-        moments = self._moments.value if self._moments.value in range(1, MOST_MOMENTS + 1) else 1
         await self._answer(self._video, sentences, moments)
 
     async def _answer(self, video: Video, sentences: list[str], moments: int) -> None:
         ticket = self._asking = Ticket()
-        self._busy(True)
-        telling = asyncio.create_task(self._tell(ticket, self._say, self._bar))
+        self._shown.busy(True)
+        telling = asyncio.create_task(
+            self._tell(self._service.jobs, ticket, "watching the video", self._shown.done)
+        )
         says, refused = "", ""
+        answered: Answered | None = None
         try:
             answered = await self._service.ask(ticket, video, sentences, moments)
+            count = len(answered.answers)
+            says = f"{count} sentence{'s' if count > 1 else ''} answered"
         except Cancelled:
-            says = "Stopped"
+            says = "stopped"
         except UserError as error:
             refused = str(error)
         except Exception:
             refused = "The server failed at this question. Its terminal says why."
             raise
-        else:
-            if self._video == video:
-                self._answered = answered
         finally:
             telling.cancel()
             self._asking = None
             if not self._client.is_deleted:
-                self._busy(False)
-                self._say(says, refused)
-        if self._answered is not None and not self._client.is_deleted:
-            count = len(self._answered.answers)
-            self._say(f"{count} sentence{'s' if count > 1 else ''} answered")
-            with self._rows:
-                show_answers(self._answered, video.name)
+                self._shown.busy(False)
+                # Of another video than the one that is looked at now nothing is told.
+                self._shown.say(*(says, refused) if self._meant(video) else ())
+        if answered is not None and self._meant(video):
+            with self._shown.rows:
+                show_answers(answered, video.name)
 
     async def _tell(
-        self, ticket: Ticket, say: Callable[[str], object], bar: Element | None = None
+        self, jobs: Jobs, ticket: Ticket, doing: str, tell: Callable[[str, float], None]
     ) -> None:
         """Say how far a job is, until cancelled."""
         while not self._client.is_deleted:
-            before = self._service.jobs.before(ticket)
+            before = jobs.before(ticket)
+            share = f"{ticket.share:.0%}" if ticket.share else ""
+            line = ", ".join(part for part in (doing, share) if part)
             if before:
-                say(f"waiting for {before} other{'s' if before > 1 else ''}")
-            else:
-                share = f", {ticket.share:.0%}" if ticket.share else ""
-                say(f"watching the video{share}")
-            if bar is not None:
-                bar.props["value"] = round(ticket.share, 3)
-                bar.update()
+                line = f"waiting for {before} other{'s' if before > 1 else ''}"
+            tell(line if doing or not line else f": {line}", ticket.share)
             await asyncio.sleep(TELL_S)
 
-    def _say(self, state: str = "", refused: str = "") -> None:
-        self._state.text = state[:1].upper() + state[1:]
-        self._refused.text = refused
-
-    def _busy(self, busy: bool) -> None:
-        self._button.set_enabled(not busy)
-        self._stop.set_visibility(busy)
-        self._bar.set_visibility(busy)
-
-    def _cancel(self) -> None:
+    def _stop(self) -> None:
         if self._asking is not None:
             self._asking.cancel()
-
-    # The end
-
-    def _forget(self, video: Video) -> None:
-        self._door.playing.pop(video.token, None)
-        self._service.forget(video)
 
     def _close(self) -> None:
         """The tab is gone: nobody waits for its jobs, and its uploads are removed."""

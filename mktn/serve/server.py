@@ -35,7 +35,7 @@ class _Server(uvicorn.Server):
         print(f"{self._where} (Ctrl-C ends it)", flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._service.jobs.close()
+        self._service.close()
         await super().shutdown(sockets=sockets)
 
 

@@ -69,10 +69,10 @@ class Service:
 
     def __init__(self, grounder: Grounder, shelf: Shelf, uploads: Uploads) -> None:
         self.grounder, self.shelf, self.uploads = grounder, shelf, uploads
-        self.jobs = Jobs()
-        self._copies = uploads.folder / "copies"
-        self._copies.mkdir(mode=0o700)
-        # Touched by the thread of the jobs alone.
+        self.jobs, self.copies = Jobs(), Jobs()  # a question need not wait for what is played
+        self._folder = uploads.folder / "copies"
+        self._folder.mkdir(mode=0o700)
+        # Each is filled by the thread of its jobs alone.
         self._seen: OrderedDict[tuple[str, int, int], EncodedVideo] = OrderedDict()
         self._played: OrderedDict[tuple[str, int, int], Playable] = OrderedDict()
 
@@ -84,7 +84,7 @@ class Service:
 
     async def copy(self, ticket: Ticket, video: Video) -> Playable:
         """The video written again as browsers play it. Raises UserError, and Cancelled."""
-        return await self.jobs.run(ticket, lambda: self._copy(ticket, video))
+        return await self.copies.run(ticket, lambda: self._copy(ticket, video))
 
     def _ask(self, ticket: Ticket, video: Video, sentences: list[str], moments: int) -> Answered:
         try:
@@ -110,7 +110,7 @@ class Service:
     def _copy(self, ticket: Ticket, video: Video) -> Playable:
         version = video.version
         if version not in self._played:
-            out = self._copies / f"{video.token}-{version[1]}.mp4"
+            out = self._folder / f"{video.token}-{version[1]}.mp4"
             try:
                 cut(video.path, 0.0, FOREVER_S, out, self._watch(ticket, video))
             except UserError as error:
@@ -136,8 +136,13 @@ class Service:
         for kept in (self._seen, self._played):
             for version in [key for key in list(kept) if key[0] == video.token]:
                 kept.pop(version, None)
-        for path in self._copies.glob(f"{video.token}-*"):
+        for path in self._folder.glob(f"{video.token}-*"):
             path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """End what computes."""
+        self.jobs.close()
+        self.copies.close()
 
     def _watch(self, ticket: Ticket, video: Video) -> Callable[[float], None]:
         """Tells the ticket how far a job is; a small file may hold days, and others wait."""

@@ -36,7 +36,9 @@ def shown_name(name: str) -> str:
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text).strip()
     stem, suffix = os.path.splitext(text)
     most = LONGEST - len(suffix)
-    return f"{stem[:most]}...{suffix}" if len(stem) > most > 0 else text[:LONGEST] or "video"
+    return (
+        f"{stem[:most].rstrip()}...{suffix}" if len(stem) > most > 0 else text[:LONGEST] or "video"
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +110,7 @@ def media_type(path: Path) -> str | None:
                 plain = picture.name in ("vp8", "vp9", "av1", "libdav1d")
                 return "video/webm" if plain and _all_in(sound, WEBM_SOUND) else None
     except (av.FFmpegError, OSError, UnicodeEncodeError) as error:
-        raise VideoError(f"does not decode: {error}") from error
+        raise VideoError(f"does not decode: {getattr(error, 'strerror', error)}") from error
     return None
 
 

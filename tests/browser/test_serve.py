@@ -232,18 +232,16 @@ def test_tabs_do_not_see_each_other_and_leave_nothing(
 
 
 def test_told_to_end_it_ends_and_nothing_is_left(
-    opened: Callable[..., Watched], run_folder: Path, videos: list[Path],  # noqa: F811
-    tmp_path: Path,
+    opened: Callable[..., Watched], server: Served, videos: list[Path],  # noqa: F811
 ) -> None:  # fmt: skip
-    with served(tmp_path / "own", run_folder) as server:
-        page = load(opened(), server)
-        upload(page, videos[0], "mine.mp4")
-        expect(page.locator("#player")).to_be_visible()
-        assert server.written("temporary")
-        ask(page, ["the red ball spins"])
-        begun = time.monotonic()
-        status, out, error = server.end(signal.SIGTERM)
-        assert (status, out, error) == (128 + signal.SIGTERM, "", "")
-        assert time.monotonic() - begun < 10
-        assert not list((tmp_path / "own").rglob("mktn-serve-*"))
-        assert server.written() == []
+    """The last one: it ends the server of the others, which has said nothing since its address."""
+    page = load(opened(), server)
+    upload(page, videos[0], "mine.mp4")
+    expect(page.locator("#player")).to_be_visible()
+    assert server.written("temporary")
+    ask(page, ["the red ball spins"])
+    begun = time.monotonic()
+    assert server.end(signal.SIGTERM) == (128 + signal.SIGTERM, "", "")
+    assert time.monotonic() - begun < 10
+    assert not list(server.folder.rglob("mktn-serve-*"))
+    assert server.written() == []

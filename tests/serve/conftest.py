@@ -75,4 +75,4 @@ def service(videos: list[Path], uploads: Uploads) -> Iterator[Service]:
     grounder: Any = StandIn()
     made = Service(grounder, Shelf(videos[0].parent), uploads)
     yield made
-    made.jobs.close()
+    made.close()

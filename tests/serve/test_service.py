@@ -87,6 +87,10 @@ def test_what_is_wrong_with_a_video_is_said_without_its_place(
     with pytest.raises(UserError, match=r"^kitchen\.mp4: video cannot be used") as refused:
         asyncio.run(service.ask(Ticket(), video, ASKED, 1))
     assert "private" not in str(refused.value)
+    video.path.write_text("these are notes")
+    with pytest.raises(UserError, match=r"^kitchen\.mp4 is no video that can be used") as refused:
+        service.as_it_is(video)
+    assert "private" not in str(refused.value)
     video.path.unlink()
     with pytest.raises(UserError, match=r"kitchen\.mp4: the video is no longer there"):
         asyncio.run(service.ask(Ticket(), video, ASKED, 1))
