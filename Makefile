@@ -4,7 +4,7 @@ CORES ?= $(shell nproc)
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup table3 tables peers test test-faults test-browser test-slurm bench lint format lock clean
+.PHONY: help setup table3 tables peers profile test test-faults test-browser test-slurm bench lint format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -43,6 +43,10 @@ bench: $(READY) ## results/bench/*.csv: speed and memory, each against a baselin
 	$(BIN)/mktn bench relations --out results/bench/relations.csv
 	$(BIN)/mktn bench parts --out results/bench/parts.csv
 	$(BIN)/mktn bench dag --out results/bench/dag.csv
+
+profile: $(READY) ## results/profile-charades-mktn-full.md: where the time of a training step goes
+	. $(BIN)/activate && snakemake --cores $(CORES) --workflow-profile workflow/profiles/local \
+		results/profile-charades-mktn-full.md
 
 test: $(READY) ## the test suite
 	$(BIN)/python -m pytest -n $(CORES)

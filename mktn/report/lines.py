@@ -89,9 +89,16 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure(Shown):
-    """A figure of the MKTN paper; `reported_in`: the tables that print its numbers."""
+    """A figure whose numbers `mktn figure-data` gathers.
 
-    reported_in: tuple[str, ...]
+    `stem`: the name of its files. `made_of`: the options of `mktn figure-data` that it needs.
+    `reported_in`: the tables that print its numbers. `baselines`: those that stand beside ours.
+    """
+
+    stem: str
+    made_of: tuple[str, ...]
+    reported_in: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,5 @@
-"""Tables 1 to 7 and Figure 3 of the MKTN paper: our systems on the printed lines."""
+"""Tables 1 to 7 and Figure 3 of the MKTN paper, and figures of the runs: our systems on their
+lines."""
 
 from mktn.report.lines import Figure, Layout, Line, Quantity
 
@@ -10,6 +11,7 @@ PLUGGED = {"tan2d": ("2D-TAN", "FS"), "mmn": ("MMN", "FS"), "lcnet": ("LCNet", "
 PEERS = tuple(
     Line(model, "origin", name, name, type=kind) for model, (name, kind) in PLUGGED.items()
 )
+COMPARED = (MKTN, IANET, *PEERS)  # Full, and the other models as they are
 
 
 def _plugged() -> tuple[Line, ...]:
@@ -57,7 +59,7 @@ MKTN_TABLES = {
         title="Comparison with the state of the art",
         legend="FS: fully supervised. WS: weakly supervised, without timestamps. MP: multi-pair.",
         datasets=BENCHMARKS,
-        lines=(MKTN, IANET, *PEERS),
+        lines=COMPARED,
         reference="mktn/full",
         against="MKTN",
         compares=True,
@@ -156,16 +158,50 @@ MKTN_TABLES = {
 
 FIGURES = {
     "3a": Figure(
+        stem="figure3a",
         title="R@1, IoU=0.5 against queries a second",
         datasets=("charades",),
         lines=(MKTN, IANET, *_plugged()),
+        made_of=("metrics", "efficiency", "reported"),
         reported_in=("1", "2", "ianet2"),
     ),
     "3b": Figure(
+        stem="figure3b",
         title="Videos a second before and after",
         datasets=("charades",),
         lines=_plugged(),
         scored=False,
+        made_of=("efficiency", "reported"),
         reported_in=("2",),
+    ),
+    "training": Figure(
+        stem="figure_training",
+        title="Loss terms and validation mIoU over the training of Full",
+        datasets=BENCHMARKS,
+        lines=(MKTN,),
+        made_of=("metrics", "logs"),
+    ),
+    "negatives": Figure(
+        stem="figure_negatives",
+        title="The threshold phi and the negative set over the training of Full",
+        datasets=BENCHMARKS,
+        lines=(MKTN,),
+        made_of=("metrics", "logs"),
+    ),
+    "lengths": Figure(
+        stem="figure_lengths",
+        title="R@1 by the length of the moment",
+        datasets=BENCHMARKS,
+        lines=COMPARED,
+        made_of=("metrics", "predictions", "pairs"),
+        baselines=("train-prior",),
+    ),
+    "positions": Figure(
+        stem="figure_positions",
+        title="R@1 by the position of the moment",
+        datasets=BENCHMARKS,
+        lines=COMPARED,
+        made_of=("metrics", "predictions", "pairs"),
+        baselines=("train-prior",),
     ),
 }

@@ -59,6 +59,7 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button.m-moment");
     if (button) play(button);
+    if (event.target.closest(".m-choice")) refuse("");
   });
 
   // Uploading

@@ -25,7 +25,6 @@ from tests.bad_input.world import (
 WITHOUT_SETTINGS = (
     *("reannotations", "features", "diagnostics", "tables", "test-sets", "page"),
     "efficiency-table",
-    "figure-data",
     *("verify", "status", "ground", "export", "serve"),
 )
 

@@ -39,6 +39,11 @@ EVALUATE = {
     "bootstraps": 20,
 }  # fmt: skip
 SCORE = {"ious": [0.3, 0.5], "bootstraps": 20}
+IANET: dict[str, Any] = {
+    **TRAIN, "model": "ianet", "sizes": {"width": 8, "heads": 2, "windows": [1, 2, 4],
+                                         "window_frames": 6},
+}  # fmt: skip
+ATTENTION = {**EVALUATE, "draw": {"pairs": 1}}
 EFFICIENCY = {
     "source": "synthetic", "dataset": DATASET, "warm_up_batches": 1, "repeats": 1, "videos": 1,
 }  # fmt: skip
@@ -109,7 +114,9 @@ COMMANDS: dict[str, tuple[str, Any]] = {
     ),
     "score": ("run/predictions.parquet --pairs pairs.parquet --json out/scores.json", SCORE),
     "diagnose": (f"--run run {DATA} --out out/diagnoses.json", EVALUATE),
+    "attention": (f"--run ianet {DATA} --out out/attention.parquet", ATTENTION),
     "efficiency": (f"--run run {DATA} --out out/efficiency.json", EFFICIENCY),
+    "profile": (f"{DATA} --relations relations.parquet --steps 1 --out out/profile.md", TRAIN),
     "efficiency-table": (
         "--efficiency run/efficiency.json --csv out/e.csv --markdown out/e.md",
         None,
@@ -184,6 +191,7 @@ def make(folder: Path) -> None:
         loader = {**TRAIN["loader"], **({"hidden": hidden} if hidden else {})}
         _do("train", {"run": run}, settings={**TRAIN, "loader": loader})
         _do("evaluate", {}, run=run, **_scores(run))
+    _do("train", {"run": "ianet"}, settings=IANET)
     _do("diagnose", {}, out="run/diagnoses.json")
     _do("efficiency", {}, out="run/efficiency.json")
     (folder / "figure").mkdir()  # the figure is of another dataset

@@ -43,6 +43,7 @@ def write_pairs(folder: Path, dataset: str) -> Path:
             "pair_id": [*pair_ids, "train/t#0"],
             "start_s": [*spans[:, 0], 0.0],
             "end_s": [*spans[:, 1], 1.0],
+            "duration_s": [80.0] * len(pair_ids) + [1.0],
         }
     ).write_parquet(path)
     return path
