@@ -19,7 +19,7 @@ $(READY): envs/requirements.lock envs/uv.lock pyproject.toml
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-table3: $(READY) ## results/table3.csv and .md, from nothing
+table3: $(READY) ## results/table3.csv, .md and .tex, from nothing
 	. $(BIN)/activate && snakemake --cores $(CORES) --workflow-profile workflow/profiles/local results/table3.csv
 
 tables: $(READY) ## Tables 3 to 7 and results/tables.md, all on one page

@@ -59,6 +59,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tables": ("mktn.report.tables", "a results table from the runs' metrics and predictions"),
     "test-sets": ("mktn.report.test_sets", "scores of all test sets, as csv and Markdown"),
     "ground": ("mktn.grounder.ground", "moments of your own videos for your own sentences"),
+    "serve": ("mktn.serve.serve", "a page on this machine for questions about videos"),
     "export": ("mktn.grounder.export", "a run and all it needs for new videos, in one folder"),
     "verify": ("mktn.report.verify", "checksums of stores, tables and runs; 2 where one differs"),
     "figure-data": (

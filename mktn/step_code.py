@@ -219,18 +219,25 @@ STEP_CODE = {
     "profile": ["engine/profile.py", "engine/machine.py", *TRAINING],
     "efficiency_table": [
         *SHOWN,
-        *("report/efficiency.py", "report/markdown.py", *EFFICIENCY),
+        *("report/efficiency.py", "report/sources.py", *EFFICIENCY),
         "engine/efficiency_format.py",
     ],
     "diagnostics": [
         *SHOWN,
         *(f"report/{name}.py" for name in ("diagnostics", "diagnoses", "diagnostics_page")),
-        *("report/markdown.py", "report/differences.py"),
+        *("report/sources.py", "report/differences.py"),
         *EFFICIENCY,
     ],
     "table": [
         *SHOWN,
-        *(f"report/{name}.py" for name in ("tables", "differences", "markdown")),
+        *(
+            f"report/{name}.py"
+            for name in (
+                *("tables", "differences", "table_grid", "table_cells"),
+                *("table_notes", "sources"),
+                *("markdown", "latex", "latex_text"),
+            )
+        ),
         *EFFICIENCY,
         "engine/metrics.py",
     ],
@@ -249,7 +256,7 @@ STEP_CODE = {
     "tables_page": ["report/page.py"],
     "test_sets": [
         *SHOWN,
-        *(f"report/{name}.py" for name in ("test_sets", "markdown")),
+        *(f"report/{name}.py" for name in ("test_sets", "sources")),
         *EFFICIENCY,
         "engine/rescore.py",
     ],

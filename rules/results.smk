@@ -9,6 +9,7 @@ rule table:
     output:
         csv=f"{RESULTS}/{{table}}.csv",
         markdown=f"{RESULTS}/{{table}}.md",
+        latex=f"{RESULTS}/{{table}}.tex",
     log:
         f"logs/{SOURCE}/{{table}}.log",
     benchmark:
@@ -33,7 +34,7 @@ rule table:
     shell:
         "mktn --log {log} tables {params.measured} --reported {input.reported}"
         " --table {params.table} --variants {params.variants} --seed {params.seed}"
-        " --csv {output.csv} --markdown {output.markdown}"
+        " --csv {output.csv} --markdown {output.markdown} --latex {output.latex}"
 
 
 rule tables_page:

@@ -107,7 +107,8 @@ def run(arguments: argparse.Namespace) -> None:
     ratios = measured.pop("ratios_beside", None)
     result = {"format": FORMAT, **named, **identity, **asked, **measured}
     if ratios is not None:
-        result["beside"] = beside_identity | {"ratios": ratios}
+        of_both = {name: named[name] for name in ("source", "dataset")}
+        result["beside"] = {**of_both, **beside_identity, "ratios": ratios}
     write_sealed_json(result, arguments.out)
     for line in summary(result):
         print(line)

@@ -25,7 +25,7 @@ from tests.bad_input.world import (
 WITHOUT_SETTINGS = (
     *("reannotations", "features", "diagnostics", "tables", "test-sets", "page"),
     "efficiency-table",
-    *("verify", "status", "ground", "export"),
+    *("verify", "status", "ground", "export", "serve"),
 )
 
 

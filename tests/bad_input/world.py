@@ -143,6 +143,7 @@ COMMANDS: dict[str, tuple[str, Any]] = {
     "figure": ("--figure 3b --data figure/figure3b.csv --svg out/f.svg --png out/f.png", None),
     "test-sets": ("--metrics run/metrics.json --csv out/t.csv --markdown out/t.md", None),
     "ground": (f"one.mp4 --model run {PARTS} -q red --json out/answers.json", None),
+    "serve": (f"run {PARTS} --port 0", None),
     "export": (f"run {PARTS} --out out/bundle", None),
     "verify": ("spans.parquet t.zarr run", None),
     "status": ("run", None),
@@ -153,7 +154,7 @@ COMMANDS: dict[str, tuple[str, Any]] = {
         None,
     ),
 }
-NOT_RUN = ("bench",)  # measures for minutes
+NOT_RUN = ("bench", "serve")  # measures for minutes; serves until it is told to end
 
 
 def command_line(command: str, settings: object = None, **options: object) -> list[str]:

@@ -136,7 +136,7 @@ def write_runs(
 
 
 def tables(folder: Path, runs: Sequence[tuple[Path, Path]], *more: str, table: str = "3") -> int:
-    """`mktn tables` on the runs: writes its csv and .md, gives the exit status."""
+    """`mktn tables` on the runs: writes its csv, .md and .tex, gives the exit status."""
     layout = TABLES[table]
     pairs = [write_pairs(folder, dataset) for dataset in layout.datasets]
     scored = [
@@ -148,7 +148,8 @@ def tables(folder: Path, runs: Sequence[tuple[Path, Path]], *more: str, table: s
         [
             *("tables", *(scored if runs else []), "--reported", str(REPORTED), "--table", table),
             *("--csv", str(folder / f"{layout.stem}.csv")),
-            *("--markdown", str(folder / f"{layout.stem}.md"), *more),
+            *("--markdown", str(folder / f"{layout.stem}.md")),
+            *("--latex", str(folder / f"{layout.stem}.tex"), *more),
         ]
     )
 
