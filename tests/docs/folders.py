@@ -51,7 +51,7 @@ SMALL: dict[str, Any] = {
     "evaluation": {"bootstraps": 50},
     "efficiency": {"videos": 2, "warm_up_batches": 1, "repeats": 1, "minutes": 0},
     "models": {
-        "ianet": {"sizes": SIZES | {"blocks": 1}, **ONE_EPOCH},
+        "ianet": {"sizes": {"width": 16}, **ONE_EPOCH},
         "tan2d": {"sizes": MAP, **ONE_EPOCH},
         "mmn": {"sizes": MAP | {"joint": 16}, **ONE_EPOCH},
         "lcnet": {"sizes": {key: MAP[key] for key in MAP if key != "layers"}, **ONE_EPOCH},

@@ -45,7 +45,7 @@ GROUND = "tests/grounder/test_ground_page.py::test_every_command_runs"
 BY_HAND = "tests/test_own_data_page.py::done"
 PLANS = "tests/test_scaling_page.py::test_every_plan_named_can_be_made"
 SMALL = "at the size of the page it takes minutes or hours: it runs at a small size"
-SERVED = "it serves until it is stopped"
+EXTRAS = "tests/docs/test_make.py::test_extras_are_there_and_installed"
 SUITE = "it runs this suite, or one as long"
 MAKE = "tests/docs/test_make.py::test_the_target_runs_what_is_said"
 CLUSTER = "it is for a SLURM cluster, which `make test-slurm` starts on this machine"
@@ -339,7 +339,21 @@ ELSEWHERE: dict[str, Row] = {
     "--groups groups.parquet": By(
         "tests/engine/test_score.py::test_groups_say_which_queries_count"
     ),
-    "mktn serve RUN": Near(SERVED, "tests/docs/test_make.py::test_extras_are_there_and_installed"),
+    **dict.fromkeys(
+        (
+            "mktn serve RUN",
+            "mktn serve bundle --videos videos",
+            "mktn serve bundle --videos videos --port 0 --upload-mb 50",
+            "--port 0",
+        ),
+        By("tests/docs/test_serve_page.py::test_it_starts_and_ends"),
+    ),
+    "--host ADDRESS": By("tests/serve/test_serve_command.py::test_a_mistake_is_one_line"),
+    "mktn ground --json": By(
+        "tests/grounder/test_ground_command.py::test_json_alone_goes_to_stdout"
+    ),
+    "make setup": Near("it builds the environment that this runs in", EXTRAS),
+    "pip install 'nicegui>=3.0'": Near("it downloads", EXTRAS),
     "sacct -X": Near(CLUSTER, SLURM),
     "scontrol show config": Near(CLUSTER, SLURM),
     "snakemake --workflow-profile workflow/profiles/slurm": By(SLURM),
