@@ -30,6 +30,9 @@ LOGARITHMIC = 50.0  # largest over smallest speed of a panel
 def draw(inputs: Inputs) -> Figure:
     """Bars of the median with its quartiles, a panel a dataset; reported speeds in their own.
 
+    A model alone stands in each mode, so that what answering together gains is not taken for the
+    gain of +MKTN.
+
     Raises UserError where the csv is another's.
     """
     inputs.filled(NoSettings)
@@ -52,7 +55,6 @@ def draw(inputs: Inputs) -> Figure:
         _panel(axes, [row for row in printed if row["dataset"] == dataset], "reported")
         axes.set_title(f"{plain(reported[dataset])}, reported")
         axes.set_facecolor("#f4f4f4")
-    used = {_mode(row): None for row in rows}
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2)
     said = dict.fromkeys(row["measured_on"] for row in rows)

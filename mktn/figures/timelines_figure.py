@@ -161,7 +161,7 @@ def _bars(axes: Any, one: Timeline) -> None:
         name = f"{given.name} (ours)" if ours else given.name
         iou = "" if given.iou is None else f"IoU {given.iou:.2f}"
         weight = "bold" if ours else "normal"
-        look = _look(SERIES[number], given.moment, one.duration_s)
+        look = _look(SERIES[number % len(SERIES)], given.moment, one.duration_s)
         _row(axes, number + 1, name, given.moment, iou, weight, **look)
     axes.set_xlim(0, one.duration_s)
     axes.set_ylim(1 + len(one.given), 0)

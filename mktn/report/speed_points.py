@@ -81,8 +81,7 @@ def _point(line: Line, own: Efficiency, runs: Sequence[Run], printed: str) -> li
 
 
 def _bars(line: Line, own: Efficiency, printed: str) -> Iterator[list[object]]:
-    """VPS in the line's mode and, of a model as it is, in those that +MKTN is fairly compared with:
-    each video encoded once, and all its queries together."""
+    """VPS in the line's mode and, of a model alone, with each video encoded once and together."""
     for mode in (line.mode, "cached", "multi_pair") if line.mode == "origin" else (line.mode,):
         yield [
             *(line.method, line.type, *line.system, own.dataset, mode, "VPS"),

@@ -156,6 +156,19 @@ def test_training_has_a_row_a_dataset_and_marks_the_selected_epoch(
         assert marked == [[[epochs - 1, 10 * n + epochs - 1]] for n in (0, 1)]
 
 
+def test_every_row_of_training_counts_whole_epochs_and_every_term_is_named(tmp_path: Path) -> None:
+    rows = curve_rows(("0",), 1, "span", "csm")
+    rows = [row for row in rows if (row["dataset"], row["quantity"]) != ("charades", "csm")]
+    panels = drawn(training_figure, written(tmp_path / "t.csv", CURVES, rows))
+    shown = [axes for axes in panels if axes.get_visible()]
+    # A term that the first dataset does not have is named where it is first.
+    assert [axes.get_title() for axes in shown] == [
+        r"$L_\mathrm{span}$", "", r"$L_\mathrm{csm}$",
+    ]  # fmt: skip
+    for axes in shown:
+        assert all(float(at).is_integer() for at in axes.get_xticks())
+
+
 def test_negatives_have_phi_above_and_the_set_below(tmp_path: Path) -> None:
     names = ("threshold", "negative_share", "negatives")
     path = written(tmp_path / "n.csv", CURVES, curve_rows(("0",), 3, *names))
