@@ -12,7 +12,7 @@ from mktn.report.layouts import titles
 from mktn.report.speed_points import POINTS
 
 INPUTS = ("data",)
-NEEDED = ("value", "qps", "busy")
+NEEDED = ("value", "seeds", "qps", "busy")
 OPTIONAL = ("ci_low", "ci_high", "qps_low", "qps_high")
 REPORTED = "reported R@1 stands in Tables 1 and 2: no speed that could be compared is reported"
 ARROW = (
@@ -39,7 +39,9 @@ def draw(inputs: Inputs) -> Figure:
         axes.set_title(plain(shown[dataset]))
     figure.legend(handles=_legend(rows, methods), loc="outside right upper")
     said = dict.fromkeys(row["measured_on"] for row in rows)
-    intervals = "vertical bars: 95 % intervals over videos, horizontal ones: quartiles over rounds"
+    seeds = max(row["seeds"] for row in rows)
+    joined = f" and {seeds:g} seeds" if seeds > 1 else ", one seed"
+    intervals = f"vertical bars: 95 % intervals over videos{joined}; horizontal ones: quartiles over rounds"
     notes = [
         ARROW if any(row["variant"] == "plus_mktn" for row in rows) else "",
         REPORTED if any(row["reported"] for row in rows) else "",

@@ -71,8 +71,8 @@ def points(folder: Path, **changes: object) -> Path:
         folder / "figure3a.csv",
         POINTS,
         [
-            {"dataset": "charades", "measured_on": "one machine", "busy": 0, **numbers, **row,
-             "value": 40 + n, "qps": 100 * 10**n / 2, **changes}
+            {"dataset": "charades", "measured_on": "one machine", "busy": 0, "seeds": 2,
+             **numbers, **row, "value": 40 + n, "qps": 100 * 10**n / 2, **changes}
             for n, row in enumerate(rows)
         ],
     )  # fmt: skip
@@ -113,6 +113,30 @@ def test_3b_has_a_bar_a_row_and_reported_ones_in_a_panel_of_their_own(tmp_path: 
     assert reported.get_yscale() == "linear"
     assert "reported" in reported.get_title()
     assert len({bar.get_hatch() for bar in measured.patches}) == 4
+
+
+@pytest.mark.parametrize(("seeds", "said"), [(1, "over videos, one seed"), (3, "and 3 seeds")])
+def test_3a_says_whose_intervals_these_are(tmp_path: Path, seeds: int, said: str) -> None:
+    with styled():
+        figure = points_figure.draw(Inputs(data=(points(tmp_path, seeds=seeds),)))
+    assert said in " ".join(figure.get_supxlabel().split())
+
+
+def test_the_counts_and_bounds_of_many_bins_do_not_touch(tmp_path: Path) -> None:
+    rows = [
+        {"method": "MKTN", "model": "mktn", "variant": "full", "dataset": "charades",
+         "by": by, "bin": at, "low": at / 30, "high": (at + 1) / 30, "metric": "R", "n": 1,
+         "iou": 0.5, "value": 50, "ci_low": 40, "ci_high": 60, "queries": 100, "videos": 9,
+         "seeds": 1}
+        for by in ("start_share", "end_share")
+        for at in range(30)
+    ]  # fmt: skip
+    for axes in drawn(bins_figure, written(tmp_path / "l.csv", BINS, rows)):
+        for minor in (False, True):
+            labels = axes.get_xticklabels(minor=minor)
+            boxes = [label.get_window_extent() for label in labels if label.get_text()]
+            gaps = [b.x0 - a.x1 for a, b in itertools.pairwise(boxes)]
+            assert min(gaps) > 0
 
 
 @pytest.mark.parametrize("busy", [0, 1])
@@ -243,6 +267,19 @@ def test_ablations_have_a_line_a_variant_filled_where_zero_is_excluded(tmp_path:
             excludes = row["difference_high"] < 0 or row["difference_low"] > 0
             assert (bars.lines[0].get_markerfacecolor() != "white") == excludes
         assert any(list(line.get_xdata()) == [0, 0] for line in axes.lines)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"), [(1, "videos, 1 seed a"), (3, "and of seeds, 3 seeds")]
+)
+def test_ablations_say_what_their_intervals_are_of(tmp_path: Path, seeds: int, said: str) -> None:
+    rows = [row | {"seeds": seeds} for row in ablation_rows(["3"])]
+    path = written(tmp_path / "t.csv", COLUMNS, rows)
+    with styled():
+        figure = ablations_figure.draw(Inputs(data=(path,), settings=IOU))
+    text = " ".join(figure.get_supxlabel().split())
+    assert "95 % intervals of a paired bootstrap over" in text
+    assert said in text
 
 
 def test_series_differ_in_grey() -> None:
