@@ -14,12 +14,16 @@ min_version("9.20")
 configfile: "config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/failures.smk"
 include: "rules/files.smk"
 include: "rules/runs.smk"
 include: "rules/shown.smk"
 include: "rules/measuring.smk"
+include: "rules/report_contents.smk"
 include: "rules/resources.smk"
 include: "rules/sources.smk"
 include: "rules/clips.smk"
@@ -32,6 +36,7 @@ include: "rules/figures.smk"
 include: "rules/test_sets.smk"
 include: "rules/diagnostics.smk"
 include: "rules/efficiency.smk"
+include: "rules/report.smk"
 
 
 rule all:

@@ -222,6 +222,8 @@ STEP_CODE = {
         *(f"figures/{name}.py" for name in ("figure", "style", "speeds_figure")),
     ],
     "figure_data": [*SHOWN, "report/figure_data.py", *EFFICIENCY],
+    "html_page": ["report/html_page.py"],
+    "provenance": [*SHOWN, "report/made_from.py", "report/markdown.py", *EFFICIENCY],
     "tables_page": ["report/page.py"],
     "test_sets": [
         *SHOWN,

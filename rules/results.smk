@@ -7,7 +7,7 @@ rule table:
         pairs=table_pairs,
         reported=f"{REPOSITORY}/workflow/reported.csv",
     output:
-        csv=f"{RESULTS}/{{table}}.csv",
+        csv=report(f"{RESULTS}/{{table}}.csv", **marked_data("{table}")),
         markdown=f"{RESULTS}/{{table}}.md",
     log:
         f"logs/{SOURCE}/{{table}}.log",
@@ -63,7 +63,7 @@ rule figure_data:
         efficiency=lambda w: efficiency_files(*figure_asked(w)),
         reported=f"{REPOSITORY}/workflow/reported.csv",
     output:
-        csv=f"{RESULTS}/figure{{figure}}.csv",
+        csv=report(f"{RESULTS}/figure{{figure}}.csv", **marked_data("figure{figure}")),
     log:
         f"logs/{SOURCE}/figure{{figure}}.log",
     benchmark:

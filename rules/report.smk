@@ -1,0 +1,62 @@
+# The report: tables and pages as HTML, which it shows, and the target that collects its contents.
+#
+#     snakemake --cores 8 report_contents
+#     snakemake --report results/report.html --report-stylesheet workflow/report/style.css report_contents
+#
+# `make report` does both. Figures are marked where they are drawn, csv files where they are made.
+for page, marked in (
+    *((stem, marked_table(stem)) for stem in LAYOUTS),
+    *((stem, marked_page(stem)) for stem in PAGES),
+):
+
+    # A caption cannot have wildcards, so each page has a rule.
+    rule:
+        name:
+            f"{page}_html"
+        input:
+            markdown=f"{RESULTS}/{page}.md",
+        output:
+            html=report(f"{RESULTS}/{page}.html", **marked),
+        log:
+            f"logs/{SOURCE}/{page}_html.log",
+        benchmark:
+            f"benchmarks/{SOURCE}/{page}_html.tsv"
+        localrule: True
+        conda:
+            "../envs/mktn.yaml"
+        threads: cpus("html_page")
+        resources:
+            **needs("html_page"),
+        params:
+            code=code("html_page"),
+        shell:
+            "mktn --log {log} html-page --markdown {input.markdown} --html {output.html}"
+
+
+rule provenance:
+    input:
+        runs=report_runs,
+    output:
+        markdown=f"{RESULTS}/provenance.md",
+    log:
+        f"logs/{SOURCE}/provenance.log",
+    benchmark:
+        f"benchmarks/{SOURCE}/provenance.tsv"
+    localrule: True
+    conda:
+        "../envs/mktn.yaml"
+    threads: cpus("provenance")
+    resources:
+        **needs("provenance"),
+    params:
+        configuration=json.dumps(config, sort_keys=True),
+        code=code("provenance"),
+    shell:
+        "mktn --log {log} provenance --runs {input.runs}"
+        " --configuration {params.configuration:q} --markdown {output.markdown}"
+
+
+rule report_contents:
+    input:
+        report_files,
+    localrule: True

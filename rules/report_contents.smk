@@ -1,0 +1,112 @@
+# What the report holds: results, how each is marked, and the runs that they are made from.
+from mktn.errors import UserError
+from mktn.figures.figure import DRAWN
+from mktn.report.layouts import FIGURES, TABLES, asked_of, tables_of
+
+CAPTIONS = "../workflow/report"
+# The figures by their names in the configuration: the stems of their files, and their labels.
+FIGURE_FILES = {
+    "3a": ("figure3a", "Figure 3a: R@1 against queries a second"),
+    "3b": ("figure3b", "Figure 3b: videos a second before and after"),
+    "3c": ("figure3c", "Figure 3c: what the models answer"),
+    "ianet5": ("ianet_figure5", "Figure 5 of IA-Net: its attention maps"),
+    "training": ("figure_training", "Losses over training"),
+    "negatives": ("figure_negatives", "Threshold and negatives over training"),
+    "lengths": ("figure_lengths", "R@1 by length of the moment"),
+    "positions": ("figure_positions", "R@1 by position of the moment"),
+    "ablations": ("figure_ablations", "Ablations: differences to full"),
+}
+PAGES = {
+    "efficiency": ("Efficiency", "Videos and queries a second, cost and memory"),
+    "diagnostics": ("Diagnostics", "What full answers by, and what without"),
+    "provenance": ("Provenance", "Programs, trainings and configuration"),
+}
+# Rules are parsed for other partitions too, of which there is no report.
+REPORTED_TABLES = tables_of({**config, "tables": config["report"]["tables"]})
+
+
+# One label a result: of two labels Snakemake's report makes a switch where the second has two
+# values, each of half of the results, and its menu breaks.
+def marked_table(stem):
+    """How the report shows a table: `report(..., **marked_table("table3"))`."""
+    layout = LAYOUTS[stem][1]
+    return {
+        "caption": f"{CAPTIONS}/{stem}.rst",
+        "category": f"Tables of {layout.paper}",
+        "labels": {"Table": layout.heading},
+    }
+
+
+def marked_figure(name):
+    """How the report shows a figure: `report(..., **marked_figure("3b"))`, its SVG."""
+    stem, label = FIGURE_FILES[name]
+    return {
+        "caption": f"{CAPTIONS}/{stem}.rst",
+        "category": "Figures",
+        "labels": {"Figure": label},
+    }
+
+
+def marked_page(stem):
+    """How the report shows a page beside the tables."""
+    category, label = PAGES[stem]
+    return {
+        "caption": f"{CAPTIONS}/{stem}.rst",
+        "category": category,
+        "labels": {"Page": label},
+    }
+
+
+def marked_data(stem):
+    """How the report holds a csv, to be saved."""
+    return {
+        "caption": f"{CAPTIONS}/data.rst",
+        "category": "Data",
+        "labels": {"File": f"{stem}.csv"},
+    }
+
+
+def shows_figure(name):
+    """Whether a figure has something to show of the configuration."""
+    if name not in DRAWN:
+        return False
+    if name in FIGURES:
+        return all(asked_of(FIGURES[name], config))
+    model = "ianet" if name == "ianet5" else "mktn"
+    return model in config["systems"] and "full" in config["variants"]
+
+
+def report_figures():
+    return [name for name in config["report"]["figures"] if shows_figure(str(name))]
+
+
+def report_files(wildcards):
+    """Everything that the report shows; one line where the configuration leaves nothing."""
+    refuse_other_partitions("the report")
+    pages = [TABLES[name].stem for name in REPORTED_TABLES]
+    figures = [FIGURE_FILES[name][0] for name in report_figures()]
+    pages += config["report"]["pages"]
+    if not pages + figures:
+        named = config["report"]["tables"] + config["report"]["figures"]
+        error = UserError(
+            "no table or figure has one of these datasets, systems and variants",
+            where="configuration, report",
+            found=", ".join(map(str, named)) or "nothing",
+            expected="at least one",
+            do="add to datasets, systems or variants, or name others",
+        )
+        stop(error)
+    return [
+        *(f"{RESULTS}/{stem}.html" for stem in [*pages, "provenance"]),
+        *(f"{RESULTS}/{stem}.svg" for stem in figures),
+    ]
+
+
+def report_runs(wildcards):
+    """config.json of the trainings that the report's tables and figures are made from."""
+    shown = [TABLES[name] for name in REPORTED_TABLES]
+    shown += [FIGURES[name] for name in report_figures() if name in FIGURES]
+    found = [trained_files("config.json", *asked_of(one, config)) for one in shown]
+    if config["report"]["pages"] or set(report_figures()) - set(FIGURES):
+        found.append(trained_files("config.json", DATASETS, systems_of(["full"])))
+    return list(dict.fromkeys(path for paths in found for path in paths))
