@@ -20,11 +20,12 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.15rem; } h3 { font-size: 1rem; }
 p, ul { max-width: 46rem; }
 code, pre { font-size: .9em; } pre { overflow-x: auto; background: #f4f4f4; padding: .7rem; }
 .table { overflow-x: auto; margin: 1rem 0; }
-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums;
-  border-top: 2px solid #333; border-bottom: 2px solid #333; }
-th, td { padding: .25rem .6rem; white-space: nowrap; vertical-align: bottom; }
-thead { border-bottom: 1px solid #333; } tbody tr:nth-child(even) td { background: #f6f6f6; }
-th:first-child, td:first-child { position: sticky; left: 0; background: #fff; }
+table { border-collapse: separate; border-spacing: 0; font-size: .85rem;
+  font-variant-numeric: tabular-nums; border-top: 2px solid #333; border-bottom: 2px solid #333; }
+th, td { padding: .25rem .6rem; text-align: left; vertical-align: bottom; white-space: nowrap; }
+th { border-bottom: 1px solid #333; } th, td { background: #fff; }
+tbody tr:nth-child(even) td { background: #f4f4f4; }
+th:first-child, td:first-child { position: sticky; left: 0; }
 @media (max-width: 600px) { body { padding: .7rem; } th, td { padding: .25rem .4rem; }
   th:first-child, td:first-child { white-space: normal; min-width: 5rem; max-width: 8rem; } }
 """
