@@ -35,7 +35,7 @@ rule efficiency_table:
     input:
         efficiency=efficiency_of_all,
     output:
-        csv=report(f"{RESULTS}/efficiency.csv", **marked_data("efficiency")),
+        csv=report(f"{RESULTS}/efficiency.csv", **SHOWN_DATA),
         markdown=f"{RESULTS}/efficiency.md",
     log:
         f"logs/{SOURCE}/efficiency_table.log",

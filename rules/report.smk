@@ -4,33 +4,38 @@
 #     snakemake --report results/report.html --report-stylesheet workflow/report/style.css report_contents
 #
 # `make report` does both. Figures are marked where they are drawn, csv files where they are made.
-for page, marked in (
-    *((stem, marked_table(stem)) for stem in LAYOUTS),
-    *((stem, marked_page(stem)) for stem in PAGES),
-):
+rule table_html:
+    input:
+        markdown=f"{RESULTS}/{{table}}.md",
+    output:
+        html=report(f"{RESULTS}/{{table}}.html", **SHOWN_TABLE),
+    log:
+        f"logs/{SOURCE}/{{table}}_html.log",
+    benchmark:
+        f"benchmarks/{SOURCE}/{{table}}_html.tsv"
+    localrule: True
+    conda:
+        "../envs/mktn.yaml"
+    threads: cpus("html_page")
+    resources:
+        **needs("html_page"),
+    params:
+        code=code("html_page"),
+    shell:
+        "mktn --log {log} html-page --markdown {input.markdown} --html {output.html}"
 
-    # A caption cannot have wildcards, so each page has a rule.
-    rule:
-        name:
-            f"{page}_html"
-        input:
-            markdown=f"{RESULTS}/{page}.md",
-        output:
-            html=report(f"{RESULTS}/{page}.html", **marked),
-        log:
-            f"logs/{SOURCE}/{page}_html.log",
-        benchmark:
-            f"benchmarks/{SOURCE}/{page}_html.tsv"
-        localrule: True
-        conda:
-            "../envs/mktn.yaml"
-        threads: cpus("html_page")
-        resources:
-            **needs("html_page"),
-        params:
-            code=code("html_page"),
-        shell:
-            "mktn --log {log} html-page --markdown {input.markdown} --html {output.html}"
+
+use rule table_html as page_html with:
+    input:
+        markdown=f"{RESULTS}/{{page}}.md",
+    output:
+        html=report(f"{RESULTS}/{{page}}.html", **SHOWN_PAGE),
+    log:
+        f"logs/{SOURCE}/{{page}}_html.log",
+    benchmark:
+        f"benchmarks/{SOURCE}/{{page}}_html.tsv"
+    wildcard_constraints:
+        page="|".join(PAGES),
 
 
 rule provenance:

@@ -1,4 +1,6 @@
-# What the report holds: results, how each is marked, and the runs that they are made from.
+# What the report holds: results, how each is shown, and the runs that they are made from.
+from pathlib import Path
+
 from mktn.errors import UserError
 from mktn.figures.figure import DRAWN
 from mktn.report.layouts import FIGURES, TABLES, asked_of, tables_of
@@ -16,54 +18,39 @@ FIGURE_FILES = {
     "positions": ("figure_positions", "R@1 by position of the moment"),
     "ablations": ("figure_ablations", "Ablations: differences to full"),
 }
+# Pages beside the tables: their categories and labels.
 PAGES = {
     "efficiency": ("Efficiency", "Videos and queries a second, cost and memory"),
     "diagnostics": ("Diagnostics", "What full answers by, and what without"),
     "provenance": ("Provenance", "Programs, trainings and configuration"),
 }
+FIGURE_LABELS = dict(FIGURE_FILES.values())
 # Rules are parsed for other partitions too, of which there is no report.
 REPORTED_TABLES = tables_of({**config, "tables": config["report"]["tables"]})
-
-
-# One label a result: of two labels Snakemake's report makes a switch where the second has two
-# values, each of half of the results, and its menu breaks.
-def marked_table(stem):
-    """How the report shows a table: `report(..., **marked_table("table3"))`."""
-    layout = LAYOUTS[stem][1]
-    return {
-        "caption": f"{CAPTIONS}/{stem}.rst",
-        "category": f"Tables of {layout.paper}",
-        "labels": {"Table": layout.heading},
-    }
-
-
-def marked_figure(name):
-    """How the report shows a figure: `report(..., **marked_figure("3b"))`, its SVG."""
-    stem, label = FIGURE_FILES[name]
-    return {
-        "caption": f"{CAPTIONS}/{stem}.rst",
-        "category": "Figures",
-        "labels": {"Figure": label},
-    }
-
-
-def marked_page(stem):
-    """How the report shows a page beside the tables."""
-    category, label = PAGES[stem]
-    return {
-        "caption": f"{CAPTIONS}/{stem}.rst",
-        "category": category,
-        "labels": {"Page": label},
-    }
-
-
-def marked_data(stem):
-    """How the report holds a csv, to be saved."""
-    return {
-        "caption": f"{CAPTIONS}/data.rst",
-        "category": "Data",
-        "labels": {"File": f"{stem}.csv"},
-    }
+# How the report shows results, as in report("results/figure3b.svg", **SHOWN_FIGURE): by the name
+# of the file alone, so a rule of several figures marks them all at once. One label a result: of
+# two Snakemake makes a switch where the second has two values, each of half of the results, and
+# its menu breaks.
+SHOWN_FIGURE = {
+    "caption": f"{CAPTIONS}/figures.rst",
+    "category": "Figures",
+    "labels": lambda w, output: {"Figure": FIGURE_LABELS[Path(output.svg).stem]},
+}
+SHOWN_TABLE = {
+    "caption": f"{CAPTIONS}/tables.rst",
+    "category": lambda w, output: f"Tables of {LAYOUTS[Path(output.html).stem][1].paper}",
+    "labels": lambda w, output: {"Table": LAYOUTS[Path(output.html).stem][1].heading},
+}
+SHOWN_PAGE = {
+    "caption": f"{CAPTIONS}/pages.rst",
+    "category": lambda w, output: PAGES[Path(output.html).stem][0],
+    "labels": lambda w, output: {"Page": PAGES[Path(output.html).stem][1]},
+}
+SHOWN_DATA = {
+    "caption": f"{CAPTIONS}/data.rst",
+    "category": "Data",
+    "labels": lambda w, output: {"File": Path(output.csv).name},
+}
 
 
 def shows_figure(name):

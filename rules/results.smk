@@ -7,7 +7,7 @@ rule table:
         pairs=table_pairs,
         reported=f"{REPOSITORY}/workflow/reported.csv",
     output:
-        csv=report(f"{RESULTS}/{{table}}.csv", **marked_data("{table}")),
+        csv=report(f"{RESULTS}/{{table}}.csv", **SHOWN_DATA),
         markdown=f"{RESULTS}/{{table}}.md",
     log:
         f"logs/{SOURCE}/{{table}}.log",
@@ -63,7 +63,7 @@ rule figure_data:
         efficiency=lambda w: efficiency_files(*figure_asked(w)),
         reported=f"{REPOSITORY}/workflow/reported.csv",
     output:
-        csv=report(f"{RESULTS}/figure{{figure}}.csv", **marked_data("figure{figure}")),
+        csv=report(f"{RESULTS}/figure{{figure}}.csv", **SHOWN_DATA),
     log:
         f"logs/{SOURCE}/figure{{figure}}.log",
     benchmark:
