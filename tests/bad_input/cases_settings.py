@@ -26,6 +26,7 @@ WITHOUT_SETTINGS = (
     *("reannotations", "features", "diagnostics", "tables", "test-sets", "page"),
     "efficiency-table",
     "figure-data",
+    *("html-page", "provenance"),
     *("verify", "status", "ground", "export"),
 )
 
