@@ -3,6 +3,7 @@
 #     snakemake --cores 8
 #     snakemake --cores 8 results/table3.csv
 #     snakemake --cores 8 --forcerun train_wo_opm -- results/table3.csv
+#     snakemake --cores 8 report_contents && snakemake --report results/report.html report_contents
 
 import sys
 
@@ -43,6 +44,12 @@ rule all:
     default_target: True
     input:
         f"{RESULTS}/{'tables' if PARTITION == 'standard' else 'test_sets'}.md",
+
+
+rule report_contents:
+    input:
+        report_files,
+    localrule: True
 
 
 onsuccess:

@@ -1,9 +1,5 @@
-# The report: tables and pages as HTML, which it shows, and the target that collects its contents.
-#
-#     snakemake --cores 8 report_contents
-#     snakemake --report results/report.html --report-stylesheet workflow/report/style.css report_contents
-#
-# `make report` does both. Figures are marked where they are drawn, csv files where they are made.
+# The report's tables and pages, as HTML, which it shows. Figures are marked where they are drawn,
+# csv files where they are made; rules/report_contents.smk says how, and what is in.
 rule table_html:
     input:
         markdown=f"{RESULTS}/{{table}}.md",
@@ -59,9 +55,3 @@ rule provenance:
     shell:
         "mktn --log {log} provenance --runs {input.runs}"
         " --configuration {params.configuration:q} --markdown {output.markdown}"
-
-
-rule report_contents:
-    input:
-        report_files,
-    localrule: True

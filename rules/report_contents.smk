@@ -2,7 +2,7 @@
 from pathlib import Path
 
 from mktn.errors import UserError
-from mktn.figures.figure import DRAWN
+from mktn.figures.figure import DRAWN as DRAWABLE
 from mktn.report.layouts import FIGURES, TABLES, asked_of, tables_of
 
 CAPTIONS = "../workflow/report"
@@ -55,12 +55,26 @@ SHOWN_DATA = {
 
 def shows_figure(name):
     """Whether a figure has something to show of the configuration."""
-    if name not in DRAWN:
+    if name not in DRAWABLE:
         return False
     if name in FIGURES:
         return all(asked_of(FIGURES[name], config))
-    model = "ianet" if name == "ianet5" else "mktn"
-    return model in config["systems"] and "full" in config["variants"]
+    if name == "ablations":
+        return bool(ablation_tables())
+    if name == "ianet5":
+        return "ianet" in config["systems"]
+    return "mktn" in config["systems"] and "full" in config["variants"]
+
+
+def ablation_tables():
+    """The tables whose variants can be set against full."""
+    layouts = [TABLES[str(number)] for number in range(3, 8)]
+    found = [(layout, *asked_of(layout, config)) for layout in layouts]
+    return [
+        layout
+        for layout, datasets, systems in found
+        if datasets and len(systems) > 1 and ("mktn", "full") in systems
+    ]
 
 
 def report_figures():
@@ -91,9 +105,12 @@ def report_files(wildcards):
 
 def report_runs(wildcards):
     """config.json of the trainings that the report's tables and figures are made from."""
+    figures = report_figures()
     shown = [TABLES[name] for name in REPORTED_TABLES]
-    shown += [FIGURES[name] for name in report_figures() if name in FIGURES]
+    shown += [FIGURES[name] for name in figures if name in FIGURES]
+    shown += ablation_tables() if "ablations" in figures else []
     found = [trained_files("config.json", *asked_of(one, config)) for one in shown]
-    if config["report"]["pages"] or set(report_figures()) - set(FIGURES):
-        found.append(trained_files("config.json", DATASETS, systems_of(["full"])))
+    others = [("mktn", "full")] if "3c" in figures or config["report"]["pages"] else []
+    others += [("ianet", "full")] if "ianet5" in figures else []
+    found.append(trained_files("config.json", DATASETS, others))
     return list(dict.fromkeys(path for paths in found for path in paths))
