@@ -223,7 +223,10 @@ STEP_CODE = {
     ],
     "figure_data": [*SHOWN, "report/figure_data.py", *EFFICIENCY],
     "html_page": ["report/html_page.py"],
-    "provenance": [*SHOWN, "report/made_from.py", "report/markdown.py", *EFFICIENCY],
+    "provenance": [
+        *("report/made_from.py", "features/origin.py"),
+        *(f"report/{name}.py" for name in ("lines", "layouts", "mktn_layouts", "ianet_layouts")),
+    ],
     "tables_page": ["report/page.py"],
     "test_sets": [
         *SHOWN,

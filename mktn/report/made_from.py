@@ -20,7 +20,6 @@ from mktn.features.origin import short_features
 from mktn.files import write_text
 from mktn.provenance import code_sha256
 from mktn.report.layouts import DATASET_TITLES
-from mktn.report.markdown import SOURCE_STATEMENTS
 
 PROGRAMS = ("mktn", "torch", "numpy", "polars", "snakemake")
 KEYS = ("source", "dataset", "model", "variant", "seed", "features", "text", "torch")
@@ -81,11 +80,10 @@ def as_markdown(
     """Programs, trainings and configuration, a section each."""
     import yaml
 
-    source = str(configuration.get("source"))
     lines = [
         "# Provenance",
         "",
-        f"**Source: {source}.** {SOURCE_STATEMENTS.get(source, '')}".strip(),
+        f"**Source: {configuration.get('source')}.**",
         "",
         "What the results of this report were made with: the programs that wrote this page, what"
         " each training recorded of itself, and the configuration.",

@@ -41,7 +41,7 @@ def test_each_training_is_told_by_its_own_record(tmp_path: Path) -> None:
         f" | 5c36d9a9, 70a3c77d | {sha256} |" in text
     )
     assert "| mktn `full` | Charades-STA | 4 |" in text
-    assert "comparable with no published number" in text
+    assert "**Source: synthetic.**" in text
 
 
 def test_versions_are_those_that_run(tmp_path: Path) -> None:
