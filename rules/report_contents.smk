@@ -39,7 +39,7 @@ SHOWN_FIGURE = {
 SHOWN_TABLE = {
     "caption": f"{CAPTIONS}/tables.rst",
     "category": lambda w, output: f"Tables of {LAYOUTS[Path(output.html).stem][1].paper}",
-    "labels": lambda w, output: {"Table": LAYOUTS[Path(output.html).stem][1].heading},
+    "labels": lambda w, input: {"Table": heading_of(input.markdown)},
 }
 SHOWN_PAGE = {
     "caption": f"{CAPTIONS}/pages.rst",
@@ -51,6 +51,12 @@ SHOWN_DATA = {
     "category": "Data",
     "labels": lambda w, output: {"File": Path(output.csv).name},
 }
+
+
+def heading_of(markdown):
+    """The first line of a table, which the report calls it by."""
+    with open(markdown, encoding="utf-8") as file:
+        return file.readline().removeprefix("#").strip()
 
 
 def shows_figure(name):
