@@ -4,7 +4,7 @@ CORES ?= $(shell nproc)
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup table3 tables peers report test test-faults test-browser test-slurm bench lint format lock clean
+.PHONY: help setup table3 tables peers report profile test test-faults test-browser test-slurm bench lint format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -19,7 +19,7 @@ $(READY): envs/requirements.lock envs/uv.lock pyproject.toml
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-table3: $(READY) ## results/table3.csv and .md, from nothing
+table3: $(READY) ## results/table3.csv, .md and .tex, from nothing
 	. $(BIN)/activate && snakemake --cores $(CORES) --workflow-profile workflow/profiles/local results/table3.csv
 
 tables: $(READY) ## Tables 3 to 7 and results/tables.md, all on one page
@@ -52,6 +52,10 @@ bench: $(READY) ## results/bench/*.csv: speed and memory, each against a baselin
 	$(BIN)/mktn bench relations --out results/bench/relations.csv
 	$(BIN)/mktn bench parts --out results/bench/parts.csv
 	$(BIN)/mktn bench dag --out results/bench/dag.csv
+
+profile: $(READY) ## results/profile-charades-mktn-full.md: where the time of a training step goes
+	. $(BIN)/activate && snakemake --cores $(CORES) --workflow-profile workflow/profiles/local \
+		results/profile-charades-mktn-full.md
 
 test: $(READY) ## the test suite
 	$(BIN)/python -m pytest -n $(CORES)

@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rescore": ("mktn.engine.rescore", "predictions against several annotators, and these"),
     "status": ("mktn.report.status", "runs done, running and failed, with their best scores"),
     "diagnose": ("mktn.engine.diagnose", "order, single queries, seen sentences, retrieval"),
+    "attention": ("mktn.engine.attention", "attention maps of a trained IA-Net on drawn pairs"),
     "diagnostics": ("mktn.report.diagnostics", "diagnoses of all runs as csv and Markdown"),
     "efficiency": (
         "mktn.engine.efficiency",
@@ -52,11 +53,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "mktn.report.efficiency",
         "all systems' efficiency as csv and Markdown",
     ),
+    "profile": ("mktn.engine.profile", "where the time of a training step goes"),
     "bench": ("mktn.engine.bench", "speed and memory, measured against a baseline in one run"),
     "plan": ("mktn.report.plan", "jobs, bytes, hours and memory of a workload before it runs"),
     "tables": ("mktn.report.tables", "a results table from the runs' metrics and predictions"),
     "test-sets": ("mktn.report.test_sets", "scores of all test sets, as csv and Markdown"),
     "ground": ("mktn.grounder.ground", "moments of your own videos for your own sentences"),
+    "serve": ("mktn.serve.serve", "a page on this machine for questions about videos"),
     "export": ("mktn.grounder.export", "a run and all it needs for new videos, in one folder"),
     "verify": ("mktn.report.verify", "checksums of stores, tables and runs; 2 where one differs"),
     "figure-data": (

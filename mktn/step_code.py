@@ -28,13 +28,23 @@ READERS = [
 LOADING = [
     "datasets/sentences.py",
     "features/pairs_file.py",
-    "grouping/batch.py",
-    "grouping/loader.py",
+    *(f"grouping/{name}.py" for name in ("batch", "loader", "resident", "ahead")),
     "grouping/share.py",
     *(f"features/{name}.py" for name in (*READ_STORES, "reader")),
     "features/text_store.py",
     "engine/checkpoint.py",
     "models",
+]
+TRAINING = [
+    *LOADING,
+    "losses",
+    "engine/grounding",
+    *(f"engine/{name}.py" for name in ("train", "fit", "late", "finite", "resume", "interrupts")),
+    *(f"engine/{name}.py" for name in ("schedules", "validation")),
+    *(f"engine/{name}.py" for name in ("run_config", "run_identity", "run_lock", "metrics")),
+    *(f"engine/{name}.py" for name in ("criterion", "gradients", "predict", "decode")),
+    *(f"engine/{name}.py" for name in ("objective", "distributed", "launch")),
+    *(f"engine/{name}.py" for name in ("meter", "log_columns", "run_state", "event_files")),
 ]
 # Results: what tables hold, and the runs' scores; and what was measured of speed.
 SHOWN = [
@@ -44,7 +54,18 @@ SHOWN = [
         *("results", "reported", "rows", "table_rows"),
     )
 ]
+FIGURE_DATA = [
+    *(f"report/{name}.py" for name in ("speed_points", "training_curves", "binned_scores")),
+    *("report/differences.py", "engine/metrics.py", "engine/log_columns.py"),
+]
 EFFICIENCY = ["report/efficiency_files.py", "report/speeds.py"]
+# Figures 3c and ianet5.
+PAIR_FIGURES = [
+    *(f"figures/{name}.py" for name in ("timelines_figure", "timelines", "strip", "placing")),
+    *(f"figures/{name}.py" for name in ("attention_figure", "attention_maps")),
+    *(f"engine/{name}.py" for name in ("attention", "drawn_pairs", "metrics")),
+    *(f"features/{name}.py" for name in ("pairs_file", "video", "pictures", "video_files")),
+]
 STEP_CODE = {
     "synthesize": ["datasets/synthetic"],
     "pairs": ["datasets/pairs.py", *READERS],
@@ -143,16 +164,7 @@ STEP_CODE = {
         "grouping/groups.py",
         *(f"features/{name}.py" for name in ("pairs_file", *READ_STORES)),
     ],
-    "train": [
-        *LOADING,
-        "losses",
-        "engine/grounding",
-        *(f"engine/{name}.py" for name in ("train", "fit", "finite", "resume", "interrupts")),
-        *(f"engine/{name}.py" for name in ("run_config", "run_identity", "run_lock", "metrics")),
-        *(f"engine/{name}.py" for name in ("criterion", "gradients", "predict", "decode")),
-        *(f"engine/{name}.py" for name in ("objective", "distributed", "launch")),
-        *(f"engine/{name}.py" for name in ("meter", "log_columns", "run_state", "event_files")),
-    ],
+    "train": TRAINING,
     "evaluate": [
         *LOADING,
         "features/origin.py",
@@ -179,6 +191,11 @@ STEP_CODE = {
             )
         ),
     ],
+    "attention": [
+        *LOADING,
+        *(f"engine/{name}.py" for name in ("attention", "drawn_pairs", "evaluate", "predict")),
+        "engine/decode.py",
+    ],
     "efficiency": [
         *LOADING,
         *(
@@ -186,6 +203,7 @@ STEP_CODE = {
             for name in (
                 "efficiency",
                 "efficiency_format",
+                "machine",
                 "measuring",
                 "answering",
                 "operations",
@@ -198,39 +216,52 @@ STEP_CODE = {
             )
         ),
     ],
+    "profile": ["engine/profile.py", "engine/machine.py", *TRAINING],
     "efficiency_table": [
         *SHOWN,
-        *("report/efficiency.py", "report/markdown.py", *EFFICIENCY),
+        *("report/efficiency.py", "report/sources.py", *EFFICIENCY),
         "engine/efficiency_format.py",
     ],
     "diagnostics": [
         *SHOWN,
         *(f"report/{name}.py" for name in ("diagnostics", "diagnoses", "diagnostics_page")),
-        *("report/markdown.py", "report/differences.py"),
+        *("report/sources.py", "report/differences.py"),
         *EFFICIENCY,
     ],
     "table": [
         *SHOWN,
-        *(f"report/{name}.py" for name in ("tables", "differences", "markdown")),
+        *(
+            f"report/{name}.py"
+            for name in (
+                *("tables", "differences", "table_grid", "table_cells"),
+                *("table_notes", "sources"),
+                *("markdown", "latex", "latex_text"),
+            )
+        ),
         *EFFICIENCY,
         "engine/metrics.py",
     ],
     "figure": [
         *SHOWN,
         *EFFICIENCY,
-        "report/figure_data.py",
-        *(f"figures/{name}.py" for name in ("figure", "style", "speeds_figure")),
+        *FIGURE_DATA,
+        *(f"figures/{name}.py" for name in ("figure", "style", "axes", "rows")),
+        *(
+            f"figures/{name}_figure.py"
+            for name in ("points", "speeds", "training", "negatives", "bins", "ablations")
+        ),
+        *PAIR_FIGURES,
     ],
-    "figure_data": [*SHOWN, "report/figure_data.py", *EFFICIENCY],
     "html_page": ["report/html_page.py"],
     "provenance": [
         *("report/made_from.py", "features/origin.py"),
         *(f"report/{name}.py" for name in ("lines", "layouts", "mktn_layouts", "ianet_layouts")),
     ],
+    "figure_data": [*SHOWN, "report/figure_data.py", *FIGURE_DATA, *EFFICIENCY],
     "tables_page": ["report/page.py"],
     "test_sets": [
         *SHOWN,
-        *(f"report/{name}.py" for name in ("test_sets", "markdown")),
+        *(f"report/{name}.py" for name in ("test_sets", "sources")),
         *EFFICIENCY,
         "engine/rescore.py",
     ],

@@ -45,6 +45,9 @@ DATASETS = config["datasets"]
 DATA = f"data/{PLACE}"
 # The tables by the names of their files, and those of the page.
 LAYOUTS = {layout.stem: (name, layout) for name, layout in TABLES.items()}
+# Figures of runs by the names of their files: those with data of their own, and of tables.
+DRAWN = {figure.stem: (name, figure) for name, figure in FIGURES.items()}
+ABLATIONS_FIGURE = "figure_ablations"
 SHOWN = [TABLES[name].stem for name in tables_of(config)]
 RUN = f"runs/{PLACE}/{{dataset}}/{{model}}/{{variant}}/seed{{seed}}"
 # Of each training: model, variant, and the name of its rule behind `train_`.
@@ -77,7 +80,7 @@ wildcard_constraints:
     dataset="|".join(DATASETS if SOURCE == "own" else BENCHMARKS),
     backbone="[a-z0-9_]+",
     table="|".join(LAYOUTS),
-    figure="|".join(FIGURES),
+    figure="|".join(DRAWN),
     model="|".join(VARIANTS_OF),
     variant="|".join(
         dict.fromkeys(

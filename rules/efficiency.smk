@@ -52,3 +52,30 @@ rule efficiency_table:
     shell:
         "mktn --log {log} efficiency-table --efficiency {input.efficiency} --csv {output.csv}"
         " --markdown {output.markdown}"
+
+
+rule profile:
+    input:
+        pairs=f"{DATA}/pairs/{{dataset}}/pairs.parquet",
+        groups=f"{DATA}/groups/{{dataset}}/groups.parquet",
+        relations=f"{DATA}/groups/{{dataset}}/relations.parquet",
+        features=resampled,
+        text=f"{DATA}/text/{{dataset}}.zarr",
+    output:
+        page=f"{RESULTS}/profile-{{dataset}}-{{model}}-{{variant}}.md",
+    log:
+        f"logs/{SOURCE}/profile/{{dataset}}-{{model}}-{{variant}}.log",
+    benchmark:
+        f"benchmarks/{SOURCE}/profile/{{dataset}}-{{model}}-{{variant}}.tsv"
+    conda:
+        "../envs/mktn.yaml"
+    threads: cpus("profile")
+    resources:
+        **needs("profile"),
+    params:
+        settings=settings(profile_settings),
+        code=code("profile"),
+    shell:
+        "mktn --log {log} profile --pairs {input.pairs} --groups {input.groups}"
+        " --relations {input.relations} --features {input.features} --text {input.text}"
+        " --out {output.page} --settings {params.settings:q}"

@@ -1,14 +1,16 @@
 # Figures, drawn from what tables are made of; the report holds each of them as SVG.
 rule figure_of_data:
     input:
-        data=f"{RESULTS}/figure{{figure}}.csv",
+        data=drawn_data,
     output:
-        svg=report(f"{RESULTS}/figure{{figure,3[ab]}}.svg", **SHOWN_FIGURE),
-        png=f"{RESULTS}/figure{{figure}}.png",
+        svg=report(f"{RESULTS}/{{drawn}}.svg", **SHOWN_FIGURE),
+        png=f"{RESULTS}/{{drawn}}.png",
     log:
-        f"logs/{SOURCE}/draw_figure{{figure}}.log",
+        f"logs/{SOURCE}/draw_{{drawn}}.log",
     benchmark:
-        f"benchmarks/{SOURCE}/draw_figure{{figure}}.tsv"
+        f"benchmarks/{SOURCE}/draw_{{drawn}}.tsv"
+    wildcard_constraints:
+        drawn="|".join((*DRAWN, ABLATIONS_FIGURE)),
     localrule: True
     conda:
         "../envs/mktn.yaml"
@@ -16,7 +18,9 @@ rule figure_of_data:
     resources:
         **needs("figure"),
     params:
+        figure=lambda w: DRAWN[w.drawn][0] if w.drawn in DRAWN else "ablations",
+        settings=settings(drawn_settings),
         code=code("figure"),
     shell:
-        "mktn --log {log} figure --figure {wildcards.figure} --data {input.data}"
-        " --svg {output.svg} --png {output.png}"
+        "mktn --log {log} figure --figure {params.figure} --data {input.data}"
+        " --settings {params.settings:q} --svg {output.svg} --png {output.png}"

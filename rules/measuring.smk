@@ -1,5 +1,6 @@
 # What `mktn efficiency` is told, and the files that the efficiency table is made of.
 import os
+from types import SimpleNamespace
 
 from mktn.models.variants import VARIANTS_OF
 
@@ -29,6 +30,13 @@ def efficiency_settings(wildcards):
         "n": max(evaluation["ns"]),
         **{key: value for key, value in own.items() if value is not None},
     }
+
+
+def profile_settings(wildcards):
+    """What `mktn profile` is told: the training's own settings."""
+    first = {**wildcards, "seed": config["seeds"][0]}
+    given = training_settings(wildcards.model, wildcards.variant)
+    return given(SimpleNamespace(**first)) | {"processes": 1}
 
 
 def plugged_into(wildcards):

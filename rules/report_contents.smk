@@ -51,6 +51,10 @@ SHOWN_DATA = {
     "category": "Data",
     "labels": lambda w, output: {"File": Path(output.csv).name},
 }
+SHOWN_LATEX = {
+    **SHOWN_DATA,
+    "labels": lambda w, output: {"File": Path(output.latex).name},
+}
 
 
 def heading_of(markdown):

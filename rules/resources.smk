@@ -41,14 +41,18 @@ NEEDS = {
     "evaluate": Need((3000, 3000), (60, 60), gpu=True, torch=True, cache=True),
     "evaluate_baseline": Need((3000, 3000), (30, 30)),
     "diagnose": Need((3000, 3000), (120, 120), gpu=True, torch=True, cache=True),
+    "attention": Need((3000, 3000), (30, 30), gpu=True, torch=True),
     "efficiency": Need(
         (3000, 3000), (120, 240), gpu=True, torch=True, cache=True, alone=True
+    ),
+    "profile": Need(
+        (3000, 3000), (30, 60), gpu=True, torch=True, cache=True, alone=True
     ),
     "efficiency_table": Need((1000, 1000), (10, 10)),
     "rescore": Need((1000, 1000), (10, 10)),
     "diagnostics": Need((2000, 2000), (10, 10)),
     "table": Need((2000, 2000), (10, 10)),
-    "figure_data": Need((1000, 1000), (10, 10)),
+    "figure_data": Need((2000, 2000), (10, 10)),
     "figure": Need((1000, 1000), (10, 10)),
     "html_page": Need((500, 500), (10, 10)),
     "provenance": Need((1000, 1000), (10, 10)),

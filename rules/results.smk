@@ -9,6 +9,7 @@ rule table:
     output:
         csv=report(f"{RESULTS}/{{table}}.csv", **SHOWN_DATA),
         markdown=f"{RESULTS}/{{table}}.md",
+        latex=report(f"{RESULTS}/{{table}}.tex", **SHOWN_LATEX),
     log:
         f"logs/{SOURCE}/{{table}}.log",
     benchmark:
@@ -33,7 +34,7 @@ rule table:
     shell:
         "mktn --log {log} tables {params.measured} --reported {input.reported}"
         " --table {params.table} --variants {params.variants} --seed {params.seed}"
-        " --csv {output.csv} --markdown {output.markdown}"
+        " --csv {output.csv} --markdown {output.markdown} --latex {output.latex}"
 
 
 rule tables_page:
@@ -59,15 +60,18 @@ rule tables_page:
 
 rule figure_data:
     input:
-        metrics=figure_files("metrics.json"),
-        efficiency=lambda w: efficiency_files(*figure_asked(w)),
-        reported=f"{REPOSITORY}/workflow/reported.csv",
+        metrics=figure_runs("metrics", "metrics.json"),
+        logs=figure_runs("logs", "log.parquet"),
+        predictions=figure_runs("predictions", "predictions.parquet"),
+        pairs=figure_pairs,
+        efficiency=figure_efficiency,
+        reported=figure_reported,
     output:
-        csv=report(f"{RESULTS}/figure{{figure}}.csv", **SHOWN_DATA),
+        csv=report(f"{RESULTS}/{{figure}}.csv", **SHOWN_DATA),
     log:
-        f"logs/{SOURCE}/figure{{figure}}.log",
+        f"logs/{SOURCE}/{{figure}}.log",
     benchmark:
-        f"benchmarks/{SOURCE}/figure{{figure}}.tsv"
+        f"benchmarks/{SOURCE}/{{figure}}.tsv"
     localrule: True
     conda:
         "../envs/mktn.yaml"
@@ -75,11 +79,20 @@ rule figure_data:
     resources:
         **needs("figure_data"),
     params:
+        figure=lambda w: DRAWN[w.figure][0],
         variants=lambda w: named(figure_asked(w)[1]),
+        seed=config["seed"],
+        settings=settings(figure_settings),
         code=code("figure_data"),
         measured=lambda w, input: options(
-            metrics=input.metrics, efficiency=input.efficiency
+            metrics=input.metrics,
+            logs=input.logs,
+            predictions=input.predictions,
+            pairs=input.pairs,
+            efficiency=input.efficiency,
+            reported=input.reported,
         ),
     shell:
-        "mktn --log {log} figure-data --figure {wildcards.figure} {params.measured}"
-        " --reported {input.reported} --variants {params.variants} --csv {output.csv}"
+        "mktn --log {log} figure-data --figure {params.figure} {params.measured}"
+        " --variants {params.variants} --seed {params.seed} --settings {params.settings:q}"
+        " --csv {output.csv}"

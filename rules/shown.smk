@@ -1,8 +1,8 @@
-# What tables and figures show of the configuration, and the files that they are made of.
+# What tables show of the configuration, and the files that they are made of.
 import shlex
 
 from mktn.errors import UserError
-from mktn.report.layouts import FIGURES, asked_of
+from mktn.report.layouts import asked_of
 
 
 def table_asked(wildcards):
@@ -26,11 +26,6 @@ def page_tables(wildcards):
         )
         stop(error)
     return expand(f"{RESULTS}/{{table}}.md", table=SHOWN)
-
-
-def figure_asked(wildcards):
-    """The datasets and systems of a figure that the configuration asks for."""
-    return asked(FIGURES[wildcards.figure], f"figure {wildcards.figure}")
 
 
 def asked(shown, what):
@@ -111,16 +106,6 @@ def table_efficiency(wildcards):
     """What was measured of the speed of a table's systems; nothing where it shows none."""
     found = table_asked(wildcards)
     return efficiency_files(*found) if LAYOUTS[wildcards.table][1].quantities else []
-
-
-def figure_files(name):
-    """The file `name` of every run whose scores a figure shows."""
-
-    def given(wildcards):
-        found = figure_asked(wildcards)
-        return trained_files(name, *found) if FIGURES[wildcards.figure].scored else []
-
-    return given
 
 
 def pairs_files(datasets):

@@ -8,6 +8,7 @@ is written is described in mktn.report.efficiency_files.
 import argparse
 import dataclasses
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,6 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
     data.check_partition(config.partition)
     data.check_dataset(config.dataset)
     data.check_splits(arguments.split)
+    print(data.place(device), file=sys.stderr)
     if arguments.run:
         network, identity = _trained(arguments.run, data, config)
         other = arguments.beside and _trained(arguments.beside, data, config)
@@ -105,7 +107,8 @@ def run(arguments: argparse.Namespace) -> None:
     ratios = measured.pop("ratios_beside", None)
     result = {"format": FORMAT, **named, **identity, **asked, **measured}
     if ratios is not None:
-        result["beside"] = beside_identity | {"ratios": ratios}
+        of_both = {name: named[name] for name in ("source", "dataset")}
+        result["beside"] = {**of_both, **beside_identity, "ratios": ratios}
     write_sealed_json(result, arguments.out)
     for line in summary(result):
         print(line)

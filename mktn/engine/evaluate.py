@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -114,6 +115,7 @@ def run(arguments: argparse.Namespace) -> None:
         identity["variant"] = variant_name(trained)
         identity["patches"] = trained["patches"]
         device = choose_device(config.device)
+        print(data.place(device), file=sys.stderr)
         found = predict(
             network.to(device),
             data,

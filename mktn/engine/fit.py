@@ -2,10 +2,10 @@
 
 import copy
 import dataclasses
-import math
+import itertools
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +18,14 @@ from mktn.engine.distributed import Processes
 from mktn.engine.event_files import EventFiles
 from mktn.engine.finite import check_finite
 from mktn.engine.gradients import encoder_gradients, warn_of_swamping
+from mktn.engine.late import LateCheck, Step
 from mktn.engine.log_columns import TERMS
 from mktn.engine.meter import EpochMeter
-from mktn.engine.metrics import temporal_iou
 from mktn.engine.objective import Objective
-from mktn.engine.predict import choose_device, predict
+from mktn.engine.predict import choose_device
 from mktn.engine.run_config import RunConfig
+from mktn.engine.schedules import one_cycle, warming
+from mktn.engine.validation import validate
 from mktn.errors import UserError
 from mktn.seeds import named_seed
 
@@ -52,7 +54,9 @@ class Training:
     """One training; between any two steps its state can be taken, and restored in another process.
 
     `run` is the folder that an account of a loss that is not finite goes to. `processes` share
-    each batch, and stand at the same place. Raises UserError where there is nothing to train on.
+    each batch, and stand at the same place. `late`: whether a loss that is not finite may be heard
+    of some steps after, as nothing was updated since; None: on a GPU. Raises UserError where there
+    is nothing to train on.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class Training:
         config: RunConfig,
         run: Path | None = None,
         processes: Processes | None = None,
+        late: bool | None = None,
     ) -> None:
         self.processes = processes or Processes(choose_device(config.device))
         settings, self.device = config.train, self.processes.device
@@ -78,9 +83,15 @@ class Training:
         rest: dict[str, Any] = {"params": [*network.parameters()]}
         # Decay would pull a learned q and lambda to one half.
         learned: dict[str, Any] = {"params": [*criterion.parameters()], "weight_decay": 0.0}
+        # On a CPU the losses are looked at before each update, and the bits are those of always.
+        late = self.device.type == "cuda" if late is None else late
         self.optimizer = torch.optim.AdamW(
-            [rest, learned], lr=settings.learning_rate, weight_decay=settings.weight_decay
+            [rest, learned],
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            fused=late or None,
         )
+        self.late = LateCheck(self.optimizer, self.device) if late else None
         steps = sum(len(self._packed(epoch)) for epoch in range(settings.epochs))
         if not steps:
             raise UserError("there is no usable training pair", where="groups.parquet")
@@ -125,6 +136,7 @@ class Training:
 
         All processes take it together; it is the same in each.
         """
+        self._hear(wait=True)  # of nothing that is not a number there is a state
         self.progress.elapsed_s = time.perf_counter() - self._started
         self.progress.meter = self.meter.state()
         optimizer = self.optimizer.state_dict()
@@ -180,6 +192,17 @@ class Training:
     def _packed(self, epoch: int) -> list[np.ndarray]:
         return self.data.packed("train", epoch=epoch, seed=self.config.seed)
 
+    def _batches(self, packed: Iterable[np.ndarray]) -> Iterator["PairBatch"]:
+        seed, part = self.config.seed, self.processes.part
+        read = (self.data.batch(rows, related=True, seed=seed, part=part) for rows in packed)
+        return self.data.ahead(read)
+
+    def first_batches(self, count: int) -> Iterator["PairBatch"]:
+        """The first batches of the epochs from the first on; a training that is profiled."""
+        epochs = itertools.chain.from_iterable(map(self._packed, itertools.count()))
+        self.network.train()
+        return self._batches(itertools.islice(epochs, count))
+
     def _epoch(self, between: Callable[[], None]) -> None:
         """What is left of the epoch: its steps, its validation and its row of the log."""
         from tqdm import tqdm
@@ -188,20 +211,20 @@ class Training:
         self._started = time.perf_counter() - at.elapsed_s
         packed, name = self._packed(at.epoch), f"epoch {at.epoch}"
         self.network.train()
+        read = self._batches(packed[at.position :])
         # disable=None: a bar in a terminal, nothing in a log.
         bar = tqdm(
-            packed[at.position :],
+            read,
             name,
             len(packed),
             leave=False,
             initial=at.position,
             disable=None if self.processes.first else True,
         )
-        seed, part = self.config.seed, self.processes.part
-        read = (self.data.batch(pairs, related=True, seed=seed, part=part) for pairs in bar)
-        for batch in self.meter.batches(read):
-            self._step(batch)
+        for batch in self.meter.batches(bar):
+            self.step(batch)
             between()
+        self._hear(wait=True)
         means = torch.stack(self.rows).mean(dim=0).tolist()
         row: dict[str, Any] = {"epoch": at.epoch, **dict(zip(at.terms, means, strict=True))}
         row |= at.norms
@@ -223,7 +246,7 @@ class Training:
             _report(row)
         at.epoch, at.position, at.elapsed_s, self.rows = at.epoch + 1, 0, 0.0, []
 
-    def _step(self, batch: "PairBatch") -> None:
+    def step(self, batch: "PairBatch") -> None:
         """One update; raises NotFinite before it where the loss or the gradient is not finite."""
         at, settings = self.progress, self.config.train
         batch = batch.to(self.device)
@@ -241,13 +264,16 @@ class Training:
                 at.norms = encoder_gradients(own, self.network, weights, processes.total)
                 if processes.first:
                     warn_of_swamping(at.norms, at.epoch, at.terms[0])
-        place = (at.epoch, at.step, self.run_folder)
-        check_finite(terms["total"], "loss", terms, batch, place, processes=processes)
+        if self.late is None:
+            self._check_loss(terms, batch, (at.epoch, at.step))
         (own["total"] * processes.size).backward()
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
-        named = self._named_parameters()
-        check_finite(norm, "gradient", terms, batch, place, named, processes)
+        step = Step(terms, norm, batch, (at.epoch, at.step), progress)
+        if self.late is None:
+            self._check_gradient(step)
+        else:
+            self.late.guard(step)
         nn.utils.clip_grads_with_norm_(self.parameters, settings.clip, norm)
         self.optimizer.step()
         self.scheduler.step()
@@ -259,6 +285,31 @@ class Training:
             shown |= {"learning_rate": self.scheduler.get_last_lr()[0]}
             self.events.step(at.step, shown if phi is None else {**shown, "threshold": phi})
         at.step, at.position = at.step + 1, at.position + 1
+        self._hear()
+
+    def _check_loss(
+        self, terms: Mapping[str, Tensor], batch: "PairBatch", place: tuple[int, int]
+    ) -> None:
+        where = (*place, self.run_folder)
+        check_finite(terms["total"], "loss", terms, batch, where, processes=self.processes)
+
+    def _check_gradient(self, step: Step) -> None:
+        where, named = (*step.place, self.run_folder), self._named_parameters()
+        check_finite(
+            step.gradient_norm, "gradient", step.terms, step.batch, where, named, self.processes
+        )
+
+    def _hear(self, wait: bool = False) -> None:
+        """Raise UserError of a step that the device has found not finite."""
+        step = None if self.late is None else self.late.first_broken(wait)
+        if step is None:
+            return
+        self._check_loss(step.terms, step.batch, step.place)
+        # The gradients are of a later step; the parameters are still those of this one.
+        self.optimizer.zero_grad(set_to_none=True)
+        own = self.objective(step.batch, step.progress)
+        (own["total"] * self.processes.size).backward()
+        self._check_gradient(step)
 
     def _named_parameters(self) -> dict[str, nn.Parameter]:
         learned = self.criterion.named_parameters(prefix="criterion")
@@ -275,52 +326,6 @@ def fit(
     training = Training(network, criterion, data, config)
     training.fit()
     return training.progress.log, training.progress.best_epoch
-
-
-def one_cycle(progress: float, warm_up: float) -> float:
-    """Share of the learning rate: cosine from 1/25 up to 1 at `warm_up`, and down to 0 at 1."""
-    if progress < warm_up:
-        return 1 - (1 - 1 / 25) * (1 + math.cos(math.pi * progress / warm_up)) / 2
-    return (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up))) / 2
-
-
-def warming(progress: float, warm_up: float) -> float:
-    """Share of the learning rate: linear up to 1 at `warm_up`, and constant from there."""
-    return min(1.0, (1 / 25 + progress) / (1 / 25 + warm_up)) if warm_up else 1.0
-
-
-def validate(
-    network: nn.Module,
-    data: "PairData",
-    processes: Processes,
-    between: Callable[[], None] = lambda: None,
-) -> dict[str, float]:
-    """Validation mIoU and R@1 at IoU .5 of the best moment, in per cent; they choose the epoch.
-
-    Each process answers batches of its own; the result is that of all, the same in each.
-    `between` is called after each batch, where there is one process: several cannot stop there
-    together, as they have different numbers of batches.
-    """
-    device, alone = processes.device, processes.size == 1
-    found = predict(
-        network,
-        data,
-        "val",
-        device=device,
-        n=1,
-        nms_thresholds=[1.0],
-        part=processes.part,
-        between=between if alone else lambda: None,
-    )[1.0]
-    target = dict(zip(data.pair_ids, data.span_s, strict=True))
-    spans_s = np.array([target[p] for p in found.pair_ids]).reshape(-1, 2)
-    iou = temporal_iou(found.spans_s[:, 0], spans_s)
-    sums = torch.tensor([iou.sum(), (iou > 0.5).sum(), len(iou)], dtype=torch.float64)
-    all_iou, above, count = processes.total(sums.to(device)).tolist()
-    if not count:
-        raise UserError("there is no usable validation pair", where="groups.parquet")
-    mean = float(iou.mean()) if alone else all_iou / count
-    return {"val_mIoU": 100 * mean, "val_R1_0.5": 100 * above / count}
 
 
 def _report(row: dict[str, Any]) -> None:

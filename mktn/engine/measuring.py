@@ -2,10 +2,8 @@
 
 import dataclasses
 import os
-import platform
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +12,7 @@ from torch import nn
 from mktn.engine.answering import Answering, TextPlayback, Workload
 from mktn.engine.efficiency_format import BASELINES, MODES, TEXT
 from mktn.engine.evaluate import EvaluationConfig
+from mktn.engine.machine import processor
 from mktn.engine.operations import COUNTED, count_operations
 from mktn.engine.peak_memory import peak, reset_peak
 from mktn.engine.turns import Spread, Taken, in_turn, speed_ratio
@@ -179,7 +178,7 @@ def _conditions(config: EfficiencyConfig, device: torch.device) -> dict[str, Any
     tf32 = gpu and torch.backends.cudnn.allow_tf32
     return {
         "device": device.type,
-        "device_name": torch.cuda.get_device_name(device) if gpu else _processor(),
+        "device_name": processor(device),
         "cpus": os.cpu_count(),
         "dtype": "float32, TF32 in cuDNN" if tf32 else "float32",
         "threads": config.threads,
@@ -189,15 +188,6 @@ def _conditions(config: EfficiencyConfig, device: torch.device) -> dict[str, Any
         "n": config.n,
         "nms": config.protocol().thresholds()[config.table_iou],
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return next(filter(None, names), platform.processor() or platform.machine())
 
 
 def _peaks(answering: Answering, device: torch.device) -> tuple[str, dict[str, float]]:

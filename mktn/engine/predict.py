@@ -74,7 +74,8 @@ def predict(
     parts: dict[float, list[tuple[np.ndarray, np.ndarray]]] = {t: [] for t in nms_thresholds}
     # In float32 on every device: bfloat16 moves the best moment of some queries by a cell.
     with torch.inference_mode():
-        for batch in data.batches(split, order=order, seed=seed, alone=alone, part=part):
+        batches = data.batches(split, order=order, seed=seed, alone=alone, part=part)
+        for batch in data.ahead(batches):
             batch = batch.to(device)
             outputs = model(batch, matching=False)
             if not _answered(outputs):

@@ -5,7 +5,7 @@ import contextlib
 import dataclasses
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -28,17 +28,10 @@ from mktn.models import build, check_variant
 from mktn.models.variants import transfer_of
 from mktn.seeds import named_seed
 
-if TYPE_CHECKING:
-    pass
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `mktn train`."""
-    parser.add_argument("--pairs", required=True, help="pairs.parquet")
-    parser.add_argument("--groups", required=True, help="groups.parquet")
-    parser.add_argument("--relations", required=True, help="relations.parquet")
-    parser.add_argument("--features", required=True, help="{backbone}-T{T}.zarr")
-    parser.add_argument("--text", required=True, help="text store of the same pairs")
+    add_data(parser)
     parser.add_argument("--run", required=True, help="output: the run's folder")
     parser.add_argument(
         "--checkpoint-minutes",
@@ -52,6 +45,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--settings", required=True, help="JSON, or a YAML or JSON file: RunConfig"
     )
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Options for the files that a training reads."""
+    parser.add_argument("--pairs", required=True, help="pairs.parquet")
+    parser.add_argument("--groups", required=True, help="groups.parquet")
+    parser.add_argument("--relations", required=True, help="relations.parquet")
+    parser.add_argument("--features", required=True, help="{backbone}-T{T}.zarr")
+    parser.add_argument("--text", required=True, help="text store of the same pairs")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -99,7 +101,16 @@ def _options(arguments: argparse.Namespace) -> list[str]:
     return [part for part in line if part[2:].split("=")[0].replace("-", "_") in vars(own)]
 
 
-def _train(arguments: argparse.Namespace, config: RunConfig, processes: Processes) -> None:
+def begun(
+    arguments: argparse.Namespace,
+    config: RunConfig,
+    folder: Path | None,
+    processes: Processes | None = None,
+) -> Training:
+    """The training of a configuration at its beginning, features where it reads them fastest.
+
+    Raises UserError where the files do not belong together.
+    """
     from mktn.grouping.loader import LoaderConfig, PairData
 
     torch.set_num_threads(config.threads)
@@ -119,8 +130,14 @@ def _train(arguments: argparse.Namespace, config: RunConfig, processes: Processe
     network = build(config.model, config.variant, sizes)
     grounding = grounding_loss(config.model, config.grounding)
     criterion = Criterion(config.losses, transfer_of(config.model, config.variant), grounding)
+    return Training(network, criterion, data, config, folder, processes)
+
+
+def _train(arguments: argparse.Namespace, config: RunConfig, processes: Processes) -> None:
     folder = Path(arguments.run)
-    training = Training(network, criterion, data, config, folder, processes)
+    training = begun(arguments, config, folder, processes)
+    data = training.data
+    sizes = model_config(data, config.sizes, config.model)
     identity = run_identity(config, data, sizes)
     writer = one_writer(folder) if processes.first else contextlib.nullcontext()
     with writer, Interrupts() as asked:
@@ -128,6 +145,9 @@ def _train(arguments: argparse.Namespace, config: RunConfig, processes: Processe
         processes.wait()  # for the first to hold the folder
         with StateFile(folder, config.train.epochs) as state:
             checkpointer.restore(training)
+            said = data.place(training.device)
+            if processes.first:
+                print(said, file=sys.stderr)
             if arguments.tensorboard:
                 step = training.progress.step
                 training.events = EventFiles(arguments.tensorboard, config, step)

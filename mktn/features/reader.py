@@ -18,7 +18,8 @@ class FeatureReader:
         self.store = store
         self.held: tuple[np.ndarray, np.ndarray | None] | None = None
         width = store.dimension + store.patches * store.patch_dimension
-        self.fits = 2 * len(store) * store.frames * width / 1e9 <= memory_gb
+        self.gigabytes = 2 * len(store) * store.frames * width / 1e9
+        self.fits = self.gigabytes <= memory_gb
 
     def read(self, video_ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray | None]:
         """features (V,T,D) and patches (V,T,C,D_p) or None, float16, in the order asked for.

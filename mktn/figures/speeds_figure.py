@@ -1,56 +1,95 @@
 """Figure 3b: videos answered a second, of models alone and with knowledge transfer plugged in."""
 
+import math
+from collections.abc import Mapping
+
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mktn.datasets.annotations import read_csv
-from mktn.figures.figure import Inputs
-from mktn.figures.style import SERIES, plain, sourced
-from mktn.report.figure_data import COLUMNS
+from mktn.figures.axes import log_speeds
+from mktn.figures.figure import Inputs, NoSettings
+from mktn.figures.rows import Rows, around, read_rows, values
+from mktn.figures.style import SERIES, SMALL, plain, sourced
 from mktn.report.layouts import titles
+from mktn.report.speed_points import BARS
 
 INPUTS = ("data",)
+NEEDED = ("value",)
+OPTIONAL = ("low", "high", "reported")
 MODES = {
     "origin": "alone, one pair at a time",
     "cached": "alone, each video encoded once",
     "multi_pair": "+MKTN, all pairs of a video together",
 }
+WIDTH = 0.27  # of a bar, between methods that are 1 apart
+LOGARITHMIC = 50.0  # largest over smallest speed of a panel
 
 
 def draw(inputs: Inputs) -> Figure:
-    """Bars of the median with its quartiles, a panel a dataset, from figure3b.csv.
+    """Bars of the median with its quartiles, a panel a dataset; reported speeds in their own.
 
     Raises UserError where the csv is another's.
     """
-    rows = [row for path in inputs.data for _, row in read_csv(path, COLUMNS["3b"])]
+    inputs.filled(NoSettings)
+    rows = read_rows(inputs.data, BARS, NEEDED, OPTIONAL)
     shown = titles(row["dataset"] for row in rows)
-    figure = Figure(figsize=(1.2 + 2.8 * len(shown), 2.8))
-    for axes, dataset in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
-        of_dataset = [row for row in rows if row["dataset"] == dataset]
-        methods = list(dict.fromkeys(row["method"] for row in of_dataset))
-        for number, (mode, label) in enumerate(MODES.items()):
-            found = [
-                (methods.index(row["method"]), row) for row in of_dataset if row["mode"] == mode
-            ]
-            value, low, high = ([float(r[k]) for _, r in found] for k in ("value", "low", "high"))
-            axes.bar(
-                [at + 0.27 * (number - 1) for at, _ in found],
-                value,
-                0.25,
-                yerr=(
-                    [v - b for v, b in zip(value, low, strict=True)],
-                    [t - v for v, t in zip(value, high, strict=True)],
-                ),
-                color=SERIES[number].color,
-                hatch=SERIES[number].hatch,
-                edgecolor="white",
-                error_kw={"linewidth": 0.8, "capsize": 2},
-                label=label,
-            )
-        axes.set_xticks(range(len(methods)), [plain(name) for name in methods])
-        axes.set_title(plain(shown[dataset]))
+    printed = [row for row in rows if math.isfinite(row["reported"])]
+    reported = titles(row["dataset"] for row in printed)
+    widths = [
+        0.7 + 0.75 * len({r["method"] for r in some if r["dataset"] == dataset})
+        for some, names in ((rows, shown), (printed, reported))
+        for dataset in names
+    ]
+    figure = Figure(figsize=(max(4.5, sum(widths)), 3.2))
+    panels = figure.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0]
+    for axes, dataset in zip(panels, shown, strict=False):
+        _panel(axes, [row for row in rows if row["dataset"] == dataset], "value")
+        axes.set_title(f"{plain(shown[dataset])}, measured")
         axes.set_ylabel("videos a second")
-        axes.grid(axis="x", visible=False)
-        axes.legend(fontsize=6)
-    one = rows[0]
-    sourced(figure, one["source"], one["measured_on"])
+    for axes, dataset in zip(panels[len(shown) :], reported, strict=True):
+        _panel(axes, [row for row in printed if row["dataset"] == dataset], "reported")
+        axes.set_title(f"{plain(reported[dataset])}, reported")
+        axes.set_facecolor("#f4f4f4")
+    used = {row["mode"]: None for row in rows}
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=1 if len(used) > 2 else 2)
+    said = dict.fromkeys(row["measured_on"] for row in rows)
+    if reported:
+        said["reported: by the MKTN paper, on its own machine and videos"] = None
+    sourced(figure, rows[0]["source"], "; ".join(said))
     return figure
+
+
+def _panel(axes: Axes, rows: Rows, column: str) -> None:
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    modes: Mapping[str, int] = {
+        mode: number
+        for number, mode in enumerate(mode for mode in MODES if mode in {r["mode"] for r in rows})
+    }
+    for mode, place in modes.items():
+        of_mode = [row for row in rows if row["mode"] == mode]
+        look = SERIES[list(MODES).index(mode)]
+        (heights,) = values(of_mode, column)
+        offset = WIDTH * (place - (len(modes) - 1) / 2)
+        bars = axes.bar(
+            [methods.index(row["method"]) + offset for row in of_mode],
+            heights,
+            WIDTH - 0.02,
+            yerr=around(of_mode, "value", "low", "high") if column == "value" else None,
+            color=look.color,
+            hatch=look.hatch,
+            edgecolor="white",
+            error_kw={"linewidth": 0.8, "capsize": 2},
+            label=MODES[mode],
+        )
+        texts = [f"{height:,.{0 if height >= 100 else 1}f}" for height in heights]
+        axes.bar_label(bars, texts, fontsize=SMALL, padding=2)
+    axes.set_xticks(range(len(methods)), [plain(name) for name in methods])
+    axes.set_xlim(-0.6, len(methods) - 0.4)
+    axes.grid(axis="x", visible=False)
+    axes.set_axisbelow(True)
+    axes.margins(y=0.12)
+    axes.yaxis.set_major_formatter("{x:,.10g}")
+    drawn = [row[column] for row in rows if row[column] > 0]
+    if drawn and max(drawn) > LOGARITHMIC * min(drawn):
+        log_speeds(axes, "y")

@@ -1,5 +1,6 @@
 """How figures look: readable in grey, text as text in the SVG, the same bytes each time."""
 
+import textwrap
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ SETTINGS: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
 }
 PNG_DPI = 200
+SMALL = 6  # points: of what is not read first
+SOURCE_CHARACTERS = 20  # an inch, in that size
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,12 @@ class Series:
 # Colours that keep apart for the colour-blind, darker ones first; their greys differ.
 SERIES = (
     Series("#1b1b3a", "-", "o", ""),
-    Series("#c1440e", "--", "s", "///"),
-    Series("#2a7f9e", "-.", "^", "\\\\\\"),
-    Series("#e0a030", ":", "D", "..."),
-    Series("#6a9f58", (0, (5, 1, 1, 1, 1, 1)), "v", "xxx"),
-    Series("#9a86b8", (0, (1, 1)), "P", "+++"),
-    Series("#b0b0b0", (0, (8, 2)), "X", "ooo"),
+    Series("#a83808", "--", "s", "///"),
+    Series("#3a90b0", "-.", "^", "\\\\\\"),
+    Series("#e8ac3c", ":", "D", "..."),
+    Series("#74a562", (0, (5, 1, 1, 1, 1, 1)), "v", "xxx"),
+    Series("#a996c8", (0, (1, 1)), "P", "+++"),
+    Series("#c4c4c4", (0, (8, 2)), "X", "ooo"),
 )
 
 
@@ -55,9 +58,11 @@ def styled() -> AbstractContextManager[None]:
 
 
 def sourced(figure: Figure, source: str, note: str = "") -> None:
-    """Say on the figure itself where its numbers come from."""
+    """Say on the figure itself where its numbers come from, in lines as wide as it is."""
     said = f"source: {source}" + (f"; {note}" if note else "")
-    figure.supxlabel(plain(said), fontsize=6, color="#555555", ha="left", x=0.01)
+    lines = textwrap.wrap(said, int(SOURCE_CHARACTERS * figure.get_figwidth()))
+    text = plain("\n".join(lines))
+    figure.supxlabel(text, fontsize=SMALL, color="#555555", ha="left", x=0.01)
 
 
 def write(figure: Figure, svg: Path, png: Path) -> None:

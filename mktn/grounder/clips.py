@@ -4,7 +4,7 @@ A stream copy could start at key frames only. The first picture is the one on th
 moment starts, each is shown as long as in the video, and the last one until the moment ends.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,17 +19,24 @@ TICKS = 90_000  # a second
 AUDIO = ("mono", "stereo")
 
 
-def cut(video: Path, start_s: float, end_s: float, out: Path) -> None:
+def cut(
+    video: Path,
+    start_s: float,
+    end_s: float,
+    out: Path,
+    watch: Callable[[float], None] | None = None,
+) -> None:
     """Write [start_s, end_s) seconds of a video, with its sound, to the mp4 file `out`.
 
-    Raises UserError where the video cannot be read, or has nothing there.
+    watch: is told the second of the video that is reached; what it raises ends the work. Raises
+    UserError where the video cannot be read, or has nothing there.
     """
     try:
         with (
             written_beside(out) as beside,
             av.open(str(beside), "w", format="mp4") as target,
         ):
-            shown = _within(video, start_s, end_s)
+            shown = _within(video, start_s, end_s, watch)
             first = next(shown, None)
             if first is None or end_s <= start_s:
                 raise UserError(
@@ -45,8 +52,12 @@ def cut(video: Path, start_s: float, end_s: float, out: Path) -> None:
         raise UserError("clip cannot be written", where=out, found=error) from error
 
 
-def _within(video: Path, start_s: float, end_s: float) -> Iterator[Picture]:
+def _within(
+    video: Path, start_s: float, end_s: float, watch: Callable[[float], None] | None
+) -> Iterator[Picture]:
     for picture in pictures(video, Decoded()):
+        if watch is not None:
+            watch(picture.start_s)
         if picture.start_s >= end_s:
             return
         if picture.end_s > start_s:

@@ -5,7 +5,7 @@ V videos, Q sentences, T frames, C patches, L words, n moments a sentence.
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,15 +68,21 @@ class Grounder:
         found = bundle.read(path) if bundle.is_bundle(path) else parts.of_run(path, places, batch)
         return cls(found, device, threads)
 
-    def encode(self, video: str | Path, duration_s: float | None = None) -> EncodedVideo:
+    def encode(
+        self,
+        video: str | Path,
+        duration_s: float | None = None,
+        watch: Callable[[float], None] | None = None,
+    ) -> EncodedVideo:
         """See a video, once for all sentences.
 
-        duration_s: of what is annotated, where the file is longer or shorter. Raises UserError
-        where the video cannot be used, or the run's features are not of videos.
+        duration_s: of what is annotated, where the file is longer or shorter; watch: is told the
+        seconds seen so far, and ends the work where it raises. Raises UserError where the video
+        cannot be used, or the run's features are not of videos.
         """
         path = Path(video)
         with self._computing():
-            features, note = clip_features(self.parts, path, self.device)
+            features, note = clip_features(self.parts, path, self.device, watch)
             frames = resampled(features, self.parts.frames, duration_s)
             return self._seen(EncodedVideo(str(video), path, frames, note))
 

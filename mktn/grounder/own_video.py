@@ -4,6 +4,7 @@ n clips, T frames, D global feature, C patches, D_p patch feature.
 """
 
 import dataclasses
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from mktn.features.decoding import decode
 from mktn.features.inference import Inference, extracted
 from mktn.features.resample import overlap_mean
 from mktn.features.store import VideoFeatures
+from mktn.features.video import Clip, Decoded
 from mktn.features.video_files import VideoReader
 from mktn.grounder.parts import Parts
 
@@ -27,10 +29,30 @@ class Resampled:
     duration_s: float
 
 
-def clip_features(parts: Parts, path: Path, device: torch.device) -> tuple[VideoFeatures, str]:
+@dataclasses.dataclass(frozen=True)
+class _Watched:
+    """A reader that tells up to which second it has come."""
+
+    reader: VideoReader
+    watch: Callable[[float], None]
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        return self.reader.shape
+
+    def __call__(self, files: tuple[Path, ...], seen: Decoded) -> Iterator[Clip]:
+        for clip in self.reader(files, seen):
+            self.watch(clip.end_s)
+            yield clip
+
+
+def clip_features(
+    parts: Parts, path: Path, device: torch.device, watch: Callable[[float], None] | None = None
+) -> tuple[VideoFeatures, str]:
     """The clip features of a video, as a part of the pipeline holds them, and what was borne.
 
-    Raises UserError where the parts have no backbone, or the video cannot be used.
+    watch: is told the seconds seen so far, clip by clip; what it raises ends the work. Raises
+    UserError where the parts have no backbone, or the video cannot be used.
     """
     if parts.backbone is None:
         raise UserError(
@@ -42,7 +64,8 @@ def clip_features(parts: Parts, path: Path, device: torch.device) -> tuple[Video
     dtype = parts.config["features"].get("dtype", "float32")
     inference = Inference(of.network, recipe, device, dtype, of.batch)
     # In this process: one video, and nothing that others wait for.
-    events = decode(VideoReader(recipe), [(path,)], of.batch, 0, 60.0)
+    reader = VideoReader(recipe)
+    events = decode(_Watched(reader, watch) if watch else reader, [(path,)], of.batch, 0, 60.0)
     ((_, found),) = extracted(events, inference)
     if found.error:
         raise UserError("video cannot be used", where=path, found=found.error)

@@ -3,22 +3,19 @@
 import importlib.util
 import textwrap
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mktn.errors import UserError
-from mktn.features.video import VideoError, read_frames, sample_frames
+from mktn.figures.strip import draw_strip
 from mktn.files import written_beside
 from mktn.grounder.answers import Answer, EncodedVideo
 
 WIDTH, STRIP, ROW, AXIS = 11.0, 1.0, 0.55, 0.55  # inches
 LABELS = 0.28  # share of the width
-PIXELS = 120  # height of a frame of the strip
 KINDS = (".png", ".svg", ".pdf")
-FEWEST, MOST = 3, 16  # frames of a strip
 SHADES = ("#1b4f72", "#7fb3d5", "#c5dcec")  # from best to worst; they differ in grey as well
 TEXT = 46  # characters of a sentence in a line
 
@@ -54,7 +51,8 @@ def plot(videos: Sequence[EncodedVideo], answers: Sequence[Answer], out: Path) -
         _title(figure, one, top / height)
         if one.path is not None:
             top -= strip
-            _strip(_axes(figure, top, strip, height), one)
+            place = (0.98 - LABELS) * WIDTH, STRIP
+            draw_strip(_axes(figure, top, strip, height), one.path, one.duration_s, place)
         top -= lines
         _rows(_axes(figure, top + AXIS, lines - AXIS, height), one, rows[one.name])
         top -= 0.05
@@ -71,42 +69,23 @@ def _axes(figure: Any, bottom: float, tall: float, height: float) -> Any:
 
 
 def _title(figure: Any, one: EncodedVideo, at: float) -> None:
+    from mktn.figures.style import plain
+
     name = Path(one.name).name
-    figure.text(LABELS, at + 0.005, _plain(f"{name}, {one.duration_s:.1f} s"), fontsize=9,
+    figure.text(LABELS, at + 0.005, plain(f"{name}, {one.duration_s:.1f} s"), fontsize=9,
                 weight="bold", va="bottom")  # fmt: skip
 
 
-def _strip(axes: Any, one: EncodedVideo) -> None:
-    assert one.path is not None
-    try:
-        height, width = next(read_frames(one.path)).rgb.shape[:2]
-        # As many as stand beside one another unstretched; a very wide or tall one is cut.
-        place = (0.98 - LABELS) * WIDTH / STRIP  # of the strip, in its heights
-        count = min(max(FEWEST, round(place * height / width)), MOST)
-        step_s = one.duration_s / count
-        small = PIXELS, max(1, round(PIXELS * width / height))
-        seen = sample_frames(one.path, 1 / step_s, lambda *_: small)
-        frames = [rgb for _, rgb, _ in islice(seen, count)]
-    except VideoError as error:
-        raise UserError("video cannot be used", where=one.path, found=error) from error
-    wide = max(1, round(PIXELS * place / count))
-    for k, rgb in enumerate(frames):
-        spare = max(0, rgb.shape[1] - wide) // 2
-        part = rgb[:, spare : rgb.shape[1] - spare]
-        axes.imshow(part, extent=(k * step_s, (k + 1) * step_s, 0, 1), aspect="auto")
-    axes.set_xlim(0, one.duration_s)
-    axes.set_ylim(0, 1)
-    axes.axis("off")
-
-
 def _rows(axes: Any, one: EncodedVideo, answers: Sequence[Answer]) -> None:
+    from mktn.figures.style import plain
+
     axes.set_xlim(0, one.duration_s)
     axes.set_ylim(len(answers), 0)
     axes.set_xlabel("seconds", fontsize=8)
     axes.tick_params(labelsize=8)
     for row, answer in enumerate(answers):
         axes.axhline(row + 0.95, color="#dddddd", linewidth=0.5)
-        axes.text(-0.01, row + 0.5, _plain(_folded(answer.sentence)), ha="right", va="center",
+        axes.text(-0.01, row + 0.5, plain(_folded(answer.sentence)), ha="right", va="center",
                   fontsize=8, transform=axes.get_yaxis_transform())  # fmt: skip
         moments = answer.moments[: len(SHADES)]
         for rank in reversed(range(len(moments))):
@@ -131,8 +110,3 @@ def _rows(axes: Any, one: EncodedVideo, answers: Sequence[Answer]) -> None:
 def _folded(sentence: str) -> str:
     lines = textwrap.wrap(sentence, TEXT)
     return "\n".join(lines[:2]) + ("..." if lines[2:] else "")
-
-
-def _plain(text: str) -> str:
-    """Text as it is: between two dollar signs matplotlib would read a formula."""
-    return text.replace("$", r"\$")

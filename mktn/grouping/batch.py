@@ -54,6 +54,19 @@ class PairBatch:
             moved["share"] = dataclasses.replace(self.share, whole=self.share.whole.to(device))
         return dataclasses.replace(self, **moved)
 
+    def pinned(self) -> "PairBatch":
+        """The same batch in memory that a GPU copies from by itself; as it is without a GPU."""
+        if not torch.cuda.is_available():
+            return self
+        pinned: dict[str, Any] = {
+            field.name: value.pin_memory()
+            for field in dataclasses.fields(self)
+            if isinstance(value := getattr(self, field.name), Tensor) and not value.is_cuda
+        }
+        if self.share is not None:
+            pinned["share"] = dataclasses.replace(self.share, whole=self.share.whole.pinned())
+        return dataclasses.replace(self, **pinned)
+
     def only(self, queries: Sequence[int]) -> "PairBatch":
         """The batch of these queries, in this order, and of the videos that they are paired with.
 

@@ -4,7 +4,7 @@ V videos, Q queries, T frames, C patches, L words, N pairs.
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +19,9 @@ from mktn.features.pairs_file import read_pairs_file, read_relations, read_table
 from mktn.features.reader import FeatureReader
 from mktn.features.store import ResampledStore
 from mktn.features.text_store import TextStore
+from mktn.grouping.ahead import read_ahead
 from mktn.grouping.batch import PairBatch
+from mktn.grouping.resident import Placed, place
 from mktn.grouping.share import by_video, empty_frames, share
 from mktn.seeds import named_rng
 
@@ -70,6 +72,7 @@ class PairData:
         self.store = ResampledStore(features)
         self._check_features()
         self.reader = FeatureReader(self.store, self.config.memory_gb)
+        self.placed: Placed | None = None
         text_index = {text: i for i, text in enumerate(self._texts().unique(maintain_order=True))}
         self.text_index = np.array([text_index[t] for t in self._texts()], np.int64)
         self.span_s = self.pairs.select("start_s", "end_s").to_numpy().astype(np.float64)
@@ -78,6 +81,17 @@ class PairData:
         self.video_ids = self.pairs["video_id"].to_list()
         self.pair_ids = self.pairs["pair_id"].to_list()
         self.nearest = self._nearest(relations)
+
+    def place(self, device: torch.device) -> str:
+        """Bring the features to where batches for `device` are made of fastest; says where."""
+        self.placed = place(self.reader, device)
+        return self.placed.said
+
+    def ahead(self, batches: Iterable[PairBatch]) -> Iterator[PairBatch]:
+        """These batches, made while the ones before are computed where that can save time."""
+        if self.placed is None or not self.placed.ahead:
+            return iter(batches)
+        return read_ahead(batch.pinned() for batch in batches)
 
     def split(self, split: str) -> np.ndarray:
         """Row numbers of the usable pairs of a split, int64."""
@@ -243,6 +257,8 @@ class PairData:
             )
 
     def _read(self, videos: list[str]) -> tuple[torch.Tensor, torch.Tensor | None]:
+        if self.placed is not None and self.placed.resident is not None:
+            return self.placed.resident.read(videos)
         features, patches = self.reader.read(videos)
         frames = torch.from_numpy(features).float()
         return frames, None if patches is None else torch.from_numpy(patches).float()

@@ -15,6 +15,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 BLOCK_ELEMENTS = 1_000_000  # of the largest tensor of a block: 4 MB in float32
+GPU_ELEMENTS = 32_000_000  # of the winning vectors that a block of a GPU's backward pass gathers
 NOTHING = -2.0  # the score where everything is masked: below any cosine
 SHORTEST = 1e-12  # as in functional.normalize; a shorter vector has cosine 0 and no gradient
 
@@ -87,10 +88,10 @@ class _Best(torch.autograd.Function):
         (_, frames, slots, width), (_, groups, parts, _) = x.shape, y.shape
         x_grad, y_grad = (torch.zeros(z.shape, dtype=best.dtype, device=z.device) for z in (x, y))
         grad = grad.masked_fill(place < 0, 0)
-        # Most hinges are inactive and many words padding: only what pulls is gathered.
-        for won in grad.nonzero().split(max(1, BLOCK_ELEMENTS // width)):
+        for won in _pulling(grad, width):
             v, q, a, g = at = won.unbind(dim=1)
-            p, t = place[at] // frames, place[at] % frames
+            won_at = place[at].clamp(min=0)  # where all is masked the gradient is 0
+            p, t = won_at // frames, won_at % frames
             left, right = x[v, t, a].to(best.dtype), y[q, g, p].to(best.dtype)  # (rows,d)
             value = best[at][:, None] if ctx.cosine else None
             to_left, to_right = _pulls(left, right, grad[at][:, None], value)
@@ -98,6 +99,21 @@ class _Best(torch.autograd.Function):
             x_grad.view(-1, width).index_add_(0, x_rows, to_left)
             y_grad.view(-1, width).index_add_(0, y_rows, to_right)
         return x_grad.to(x.dtype), None, y_grad.to(y.dtype), None, None
+
+
+def _pulling(grad: Tensor, width: int) -> Iterator[Tensor]:
+    """Blocks (rows,4) of the places v, q, a, g of a gradient that may be other than 0."""
+    if not grad.is_cuda:
+        # Most hinges are inactive and many words padding: only what pulls is gathered.
+        yield from grad.nonzero().split(max(1, BLOCK_ELEMENTS // width))
+        return
+    # On a GPU the host would wait to hear which they are: all of them.
+    for rows in torch.arange(grad.numel(), device=grad.device).split(GPU_ELEMENTS // width or 1):
+        at = []
+        for size in reversed(grad.shape):
+            at.append(rows % size)
+            rows = rows // size
+        yield torch.stack(at[::-1], dim=1)
 
 
 def _search(

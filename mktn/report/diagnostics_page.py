@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mktn.report.diagnoses import EXPLAINED, Row
 from mktn.report.layouts import titles
-from mktn.report.markdown import SOURCE_SENTENCES
+from mktn.report.sources import SOURCE_SENTENCES
 
 WHOLE = "share of queries"  # of the split, not of a recall
 

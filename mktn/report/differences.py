@@ -31,6 +31,7 @@ class Scores:
     keys: tuple[Key, ...]
     per_query: Floats
     video_ids: tuple[str, ...]  # (Q,)
+    pair_ids: tuple[str, ...]  # (Q,)
 
 
 def nms_threshold(run: Run, iou: float) -> float:
@@ -60,12 +61,14 @@ def read_scores(runs: Sequence[tuple[Run, Path]], pairs_files: Sequence[Path]) -
         asked = np.any([_answered(by_threshold) for by_threshold in moments], axis=0)
         _check_counts(of_dataset[0], targets, asked)
         spans = targets.select("start_s", "end_s").to_numpy()[asked]
-        video_ids = tuple(targets["video_id"].filter(pl.Series(asked)))
+        video_ids, pair_ids = (
+            tuple(targets[name].filter(pl.Series(asked))) for name in ("video_id", "pair_id")
+        )
         for (run, path), by_threshold in zip(of_dataset, moments, strict=True):
             kept = {threshold: array[asked] for threshold, array in by_threshold.items()}
             per_query = _per_query(run, kept, spans)
             _check_rebuilt(run, path, per_query)
-            scores.append(Scores(run, tuple(run.metrics), per_query, video_ids))
+            scores.append(Scores(run, tuple(run.metrics), per_query, video_ids, pair_ids))
     return scores
 
 

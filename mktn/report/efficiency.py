@@ -18,7 +18,7 @@ from mktn.errors import UserError
 from mktn.files import written_beside
 from mktn.report.efficiency_files import Efficiency, Spread, read_efficiency
 from mktn.report.layouts import DATASET_TITLES, titles
-from mktn.report.markdown import SOURCE_STATEMENTS
+from mktn.report.sources import SOURCE_STATEMENTS
 
 COLUMNS = (
     *("dataset", "model", "variant", "seed", "weights", "mode", "text", "device", "device_name"),

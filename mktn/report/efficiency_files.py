@@ -20,8 +20,8 @@ median over rounds and the quartiles.
                 "gflops_query": 0.1 | null, "peak_mb": 55.1 | null}, ...],
      "ratios": [{"mode": "multi_pair", "text": "in", "against": "origin" | "cached",
                  "value": ..., "low": ..., "high": ...}, ...],
-     "beside": {"model": "mmn", "variant": "origin", "seed": 0, "weights": ..., "sizes": {...},
-                "ratios": [...]}}
+     "beside": {"source": "simulated", "dataset": "charades", "model": "mmn",
+                "variant": "origin", "seed": 0, "weights": ..., "sizes": {...}, "ratios": [...]}}
 
 Text "in" counts the time of the model's own text encoder, "out" does not; word and sentence
 vectors are read from the text store in both. gflops_query and peak_mb stand with text "in" alone;
@@ -69,13 +69,23 @@ class ModeFigures:
 
 @dataclass(frozen=True)
 class Beside:
-    """Another system that took turns with the one measured; `ratios` as in Efficiency."""
+    """Another system that took turns with the one measured; `ratios` as in Efficiency.
 
+    `source` and `dataset`: of its training, which of an older file are those of the one measured.
+    """
+
+    source: str
+    dataset: str
     model: str
     variant: str
     seed: int
     weights: str
     ratios: dict[tuple[str, str, str], Spread]  # against: a mode of the other
+
+    @property
+    def system(self) -> tuple[str, str, str, str]:
+        """Source, dataset, model and variant, as of Efficiency."""
+        return self.source, self.dataset, self.model, self.variant
 
 
 @dataclass(frozen=True)
@@ -118,6 +128,11 @@ class Efficiency:
     modes: dict[tuple[str, str], ModeFigures]
     ratios: dict[tuple[str, str, str], Spread]
     beside: Beside | None = None
+
+    @property
+    def system(self) -> tuple[str, str, str, str]:
+        """Source, dataset, model and variant."""
+        return self.source, self.dataset, self.model, self.variant
 
     @property
     def busy(self) -> bool:
@@ -190,7 +205,10 @@ def _beside(reading: "_Reading", value: dict[str, Any]) -> Beside | None:
     if "beside" not in value:
         return None
     given, where = reading.of(value, "beside", dict), "beside."
+    given = {name: value[name] for name in ("source", "dataset")} | given
     return Beside(
+        source=reading.one(given, "source", SOURCES, where),
+        dataset=reading.of(given, "dataset", str, where),
         model=reading.of(given, "model", str, where),
         variant=reading.of(given, "variant", str, where),
         seed=reading.of(given, "seed", int, where),

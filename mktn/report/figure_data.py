@@ -1,120 +1,134 @@
-"""`mktn figure-data`: the numbers that Figures 3a and 3b of the MKTN paper are drawn from.
+"""`mktn figure-data`: the numbers that figures are drawn from, as tidy csv.
 
-3a: R@1, IoU=0.5 against queries a second, a row a system. 3b: videos a second of each model that
-takes the plug-in, a row a bar: as it is, with each video encoded once, and with MKTN.
+Of Figures 3a and 3b (`speed_points`): R@1, IoU=0.5 against queries a second, a row a system; and
+videos a second of each model that takes the plug-in, a row a bar. Of the curves of training and of
+the negative set (`training_curves`): a row an epoch and quantity. Of lengths and positions
+(`binned_scores`): R@1 of each system, a row a bin.
 """
 
 import argparse
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from mktn.config import fill, read_settings
 from mktn.errors import UserError
 from mktn.files import write_text
-from mktn.report.efficiency_files import Efficiency, Spread
-from mktn.report.layouts import FIGURES, TABLES
-from mktn.report.lines import Figure, Line, System
-from mktn.report.reported import read_reported
-from mktn.report.results import Key, Run, check_runs, over_seeds, read_run
-from mktn.report.rows import significant, two_decimals
-from mktn.report.speeds import TEXT, conditions, measured, read_systems
+from mktn.report import binned_scores, speed_points, training_curves
+from mktn.report.differences import read_scores
+from mktn.report.layouts import FIGURES
+from mktn.report.lines import Figure
+from mktn.report.results import BASELINES, Run, check_runs, read_run
 
 COLUMNS = {
-    "3a": (
-        *("method", "type", "model", "variant", "dataset", "mode", "metric", "n", "iou"),
-        *("value", "ci_low", "ci_high", "queries", "seeds", "reported"),
-        *("qps", "qps_low", "qps_high", "measured_on", "source"),
-    ),
-    "3b": (
-        *("method", "type", "model", "variant", "dataset", "mode", "metric"),
-        *("value", "low", "high", "reported", "queries", "measured_on", "source"),
-    ),
+    "3a": speed_points.POINTS,
+    "3b": speed_points.BARS,
+    "training": training_curves.CURVES,
+    "negatives": training_curves.CURVES,
+    "lengths": binned_scores.BINS,
+    "positions": binned_scores.BINS,
 }
-RECALL: Key = ("R", 1, 0.5)
-VPS: Key = ("VPS", None, None)
+# option -> what is given to it.
+GIVEN = {
+    "metrics": "metrics.json of every run",
+    "logs": "log.parquet of the same runs, in the order of --metrics",
+    "predictions": "predictions.parquet of the same runs, in the order of --metrics",
+    "pairs": "pairs.parquet of every dataset",
+    "efficiency": "efficiency.json of every system",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `mktn figure-data`."""
     parser.add_argument("--figure", required=True, choices=FIGURES)
-    parser.add_argument(
-        "--metrics", nargs="+", type=Path, default=[], help="of 3a: metrics.json of every run"
-    )
-    parser.add_argument(
-        "--efficiency", required=True, nargs="+", type=Path, help="efficiency.json of every system"
-    )
-    parser.add_argument("--reported", required=True, type=Path, help="csv of published numbers")
+    for option, what in GIVEN.items():
+        figures = ", ".join(name for name, of in FIGURES.items() if option in of.made_of)
+        parser.add_argument(
+            f"--{option}", nargs="+", type=Path, default=[], help=f"of {figures}: {what}"
+        )
+    parser.add_argument("--reported", type=Path, help="of 3a, 3b: csv of published numbers")
     parser.add_argument(
         "--variants", nargs="+", help="systems that must be there, as mmn/origin; default: all"
     )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the bootstrap of the bins; default: 0"
+    )
+    parser.add_argument("--settings", help="JSON, of lengths and positions: table_iou, bins")
     parser.add_argument("--csv", required=True, type=Path, help="output")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, check that the files belong together, write the csv."""
-    figure = FIGURES[arguments.figure]
+    name = arguments.figure
+    figure = FIGURES[name]
+    _check_given(arguments, figure)
+    binned = "predictions" in figure.made_of
+    settings = fill(
+        binned_scores.Binning if binned else _NoSettings,
+        read_settings(arguments.settings),
+        "--settings",
+    )
     systems = figure.chosen(arguments.variants)
     runs = [read_run(path) for path in arguments.metrics]
+    _check_belong(runs, figure)
     if figure.scored:
         check_runs(runs, systems)
-    speeds = read_systems(arguments.efficiency, systems, figure, runs)
-    reported = _reported(arguments.reported, figure)
-    rows: list[list[object]] = []
-    for dataset in dict.fromkeys(dataset for dataset, _ in speeds):
-        for line in (line for line in figure.lines if line.system in systems):
-            own = measured(speeds, dataset, line.system, systems)
-            printed = reported.get((dataset, line.system), "")
-            if figure.scored:
-                rows.append(_point(line, own, runs, printed))
-            else:
-                rows += _bars(line, own, printed)
+    if "efficiency" in figure.made_of:
+        rows = speed_points.speed_rows(
+            figure, systems, runs, arguments.efficiency, arguments.reported
+        )
+    elif isinstance(settings, binned_scores.Binning):
+        scores = read_scores([*zip(runs, arguments.predictions, strict=True)], arguments.pairs)
+        rows = binned_scores.bin_rows(
+            name, figure, scores, arguments.pairs, settings, arguments.seed
+        )
+    else:
+        rows = training_curves.curve_rows(name, runs, arguments.logs)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS[arguments.figure])
+    writer.writerow(COLUMNS[name])
     writer.writerows(rows)
     write_text(text.getvalue(), arguments.csv)
-    print(f"figure {arguments.figure}: {len(rows)} rows: {arguments.csv}")
+    print(f"figure {name}: {len(rows)} rows: {arguments.csv}")
 
 
-def _reported(path: Path, figure: Figure) -> dict[tuple[str, System], str]:
-    """What the paper's tables print of the figure's metric, by dataset and system."""
-    found: dict[tuple[str, System], str] = {}
-    for table in figure.reported_in:
-        for (dataset, system, key), printed in read_reported(
-            path, TABLES[table]
-        ).of_system.items():
-            if key == (RECALL if figure.scored else VPS):
-                found.setdefault((dataset, system), printed)
-    return found
+@dataclass(frozen=True)
+class _NoSettings:
+    """Of figures that have none."""
 
 
-def _point(line: Line, own: Efficiency, runs: Sequence[Run], printed: str) -> list[object]:
-    """R@1 over seeds against QPS."""
-    scored = [run for run in runs if (run.dataset, run.system) == (own.dataset, line.system)]
-    if not scored or RECALL not in scored[0].metrics:
-        raise UserError(
-            "no R@1, IoU=0.5 of a system",
-            where=scored[0].path if scored else "--metrics",
-            expected=f"that of {'/'.join(line.system)} on {own.dataset}",
-        )
-    recall = over_seeds([run.metrics[RECALL] for run in scored])
-    return [
-        *(line.method, line.type, *line.system, own.dataset, line.mode, *RECALL),
-        *(*two_decimals(recall), scored[0].queries, len(scored), printed),
-        *(*_three(own.modes[line.mode, TEXT].qps), conditions(own), own.source),
-    ]
+def _check_given(arguments: argparse.Namespace, figure: Figure) -> None:
+    """Refuse files that the figure is not made of, and missing ones."""
+    for option in (*GIVEN, "reported"):
+        given, needed = bool(getattr(arguments, option)), option in figure.made_of
+        # The published numbers stand beside whatever has them.
+        if given != needed and not (given and option == "reported"):
+            raise UserError(
+                f"figure {arguments.figure} is made of other files",
+                where=f"--{option}",
+                found="files" if given else "none",
+                expected=", ".join(f"--{name}" for name in figure.made_of),
+            )
+    for option in ("logs", "predictions"):
+        if option in figure.made_of and len(getattr(arguments, option)) != len(arguments.metrics):
+            raise UserError(
+                "not one file a run",
+                where=f"--{option}",
+                found=len(getattr(arguments, option)),
+                expected=f"{len(arguments.metrics)}, in the order of --metrics",
+            )
 
 
-def _bars(line: Line, own: Efficiency, printed: str) -> Iterator[list[object]]:
-    """VPS in the line's mode and, of a model as it is, with each video encoded once."""
-    for mode in (line.mode, "cached") if line.mode == "origin" else (line.mode,):
-        yield [
-            *(line.method, line.type, *line.system, own.dataset, mode, "VPS"),
-            *(*_three(own.modes[mode, TEXT].vps), printed if mode == line.mode else ""),
-            *(own.queries, conditions(own), own.source),
-        ]
-
-
-def _three(spread: Spread) -> list[str]:
-    return [significant(number) for number in (spread.value, spread.low, spread.high)]
+def _check_belong(runs: list[Run], figure: Figure) -> None:
+    """Refuse runs of datasets and baselines that the figure does not show."""
+    for one in runs:
+        known = one.model not in BASELINES or one.model in figure.baselines
+        if not known or not figure.holds(one.dataset, one.source):
+            shown = dict.fromkeys((*(model for model, _ in figure.systems), *figure.baselines))
+            raise UserError(
+                "run does not belong in the figure",
+                where=one.path,
+                found=f"{one.model} on {one.dataset}",
+                expected=f"{', '.join(shown)} on {', '.join(figure.datasets)}",
+            )

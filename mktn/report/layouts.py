@@ -7,9 +7,15 @@ from mktn.report.ianet_layouts import IANET_TABLES
 from mktn.report.lines import Layout, Shown, System
 from mktn.report.mktn_layouts import FIGURES, MKTN_TABLES
 
-__all__ = ["DATASET_TITLES", "FIGURES", "TABLES", "asked_of", "tables_of", "titles"]
+__all__ = ["ABLATIONS", "DATASET_TITLES", "FIGURES", "TABLES", "asked_of", "tables_of", "titles"]
 
 TABLES: dict[str, Layout] = {**MKTN_TABLES, **IANET_TABLES}
+# Those of ablations: every line is a variant of mktn, compared with its full.
+ABLATIONS = {
+    name: layout
+    for name, layout in TABLES.items()
+    if {model for model, _ in layout.systems} == {"mktn"}
+}
 DATASET_TITLES = {
     "activitynet": "ActivityNet Captions",
     "charades": "Charades-STA",

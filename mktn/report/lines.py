@@ -32,6 +32,7 @@ class Line:
     reported: str = ""
     type: str = ""  # FS | WS | MP: fully, weakly supervised, multi-pair
     mode: Mode = "origin"
+    group: str = ""  # of lines that the paper prints together
 
     @property
     def system(self) -> System:
@@ -45,6 +46,7 @@ class Quantity:
 
     metric: str
     title: str  # of its column
+    lower: bool = False  # the lower the better
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +91,16 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure(Shown):
-    """A figure of the MKTN paper; `reported_in`: the tables that print its numbers."""
+    """A figure whose numbers `mktn figure-data` gathers.
 
-    reported_in: tuple[str, ...]
+    `stem`: the name of its files. `made_of`: the options of `mktn figure-data` that it needs.
+    `reported_in`: the tables that print its numbers. `baselines`: those that stand beside ours.
+    """
+
+    stem: str
+    made_of: tuple[str, ...]
+    reported_in: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +111,7 @@ class Layout(Shown):
     system for all (`mktn/full`); `against`: its name in the head. `compares`: the paper's other
     methods stand in it too, in the paper's order, and the baselines below ours. `quantities`: of
     efficiency. `sizes`: those that its model's `full` must have for the lines to be true.
+    `own_title`, `own_legend`: of a user's own dataset, where the paper's speak of its numbers.
     """
 
     paper: str  # MKTN | IA-Net
@@ -112,17 +122,29 @@ class Layout(Shown):
     compares: bool = False
     quantities: tuple[Quantity, ...] = ()
     sizes: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    own_title: str | None = None
+    own_legend: str | None = None
 
     @property
     def stem(self) -> str:
         """The name of its files: table3, ianet_table4."""
         return f"{'' if self.paper == 'MKTN' else 'ianet_'}table{self.number}"
 
-    @property
-    def heading(self) -> str:
-        """`Table 3: ...`; of another paper than MKTN, `Table 4 of IA-Net: ...`."""
-        of = "" if self.paper == "MKTN" else f" of {self.paper}"
-        return f"Table {self.number}{of}: {self.title}"
+    def title_of(self, source: str) -> str:
+        """What it shows: the paper's title, of a user's own dataset one without its claims."""
+        return self.own_title if source == "own" and self.own_title is not None else self.title
+
+    def legend_of(self, source: str) -> str:
+        """What its names mean, of a user's own dataset without what the paper reports."""
+        return self.own_legend if source == "own" and self.own_legend is not None else self.legend
+
+    def heading_of(self, source: str) -> str:
+        """`Table 3: ...`; of another paper than MKTN, `Table 4 of IA-Net: ...`.
+
+        A table of a user's own dataset is none of that paper: `Table 4 after IA-Net: ...`.
+        """
+        of = f" {'after' if source == 'own' else 'of'} {self.paper}"
+        return f"Table {self.number}{'' if self.paper == 'MKTN' else of}: {self.title_of(source)}"
 
     @property
     def typed(self) -> bool:

@@ -18,6 +18,8 @@ SHARED = (
     *("dtype", "threads", "torch", "batch_queries", "n", "nms"),
 )
 MEBI = 2**20
+# Name of a ratio -> the mode of the origin that it is against.
+AGAINST = {"origin": "origin", "cached": "cached", "together": "multi_pair"}
 
 
 @dataclass(frozen=True)
@@ -169,8 +171,8 @@ def _quantities(line: Line, own: Efficiency, origin: Efficiency | None) -> dict[
         shown["VPS_cached"] = interval(own.modes["cached", TEXT].vps)
         shown["VPS_together"] = interval(own.modes["multi_pair", TEXT].vps)
     elif origin is not None:
-        for name in ("origin", "cached"):
-            shown[f"VPS_over_{name}"] = _ratio(line.mode, own, origin, name)
+        for name, against in AGAINST.items():
+            shown[f"VPS_over_{name}"] = _ratio(line.mode, own, origin, against)
     return shown
 
 
@@ -180,7 +182,7 @@ def _ratio(mode: str, own: Efficiency, origin: Efficiency, against: str) -> Inte
     Of the same rounds where the two took turns, else with the widest quotient of the quartiles.
     """
     beside = own.beside
-    if beside is not None and (beside.model, beside.variant) == (origin.model, origin.variant):
+    if beside is not None and beside.system == origin.system:
         paired = beside.ratios.get((mode, TEXT, against))
         if paired is not None:
             return interval(paired)

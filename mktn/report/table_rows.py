@@ -19,6 +19,7 @@ class Printed:
     type: str
     system: System | None
     method: str
+    group: str = ""
 
 
 def printed_lines(
@@ -30,22 +31,27 @@ def printed_lines(
     then ours that it does not have, then the baselines; in others the baselines stand first.
     """
     ours = [line for line in layout.lines if line.system in systems]
-    baselines = [Printed(model, "", (model, "baseline"), model) for model in BASELINES]
+    baselines = [
+        Printed(model, "", (model, "baseline"), model, "baselines") for model in BASELINES
+    ]
     if not layout.compares:
         return [*baselines, *map(_of_line, ours)]
     by_method = {line.method: line for line in ours}
     methods = reported.methods(dataset)
     lines = [
-        _of_line(by_method[method])
+        _of_line(by_method[method], reported.types[dataset, method])
         if method in by_method
-        else Printed(method, reported.types[dataset, method], None, method)
+        else Printed(method, kind := reported.types[dataset, method], None, method, kind)
         for method in methods
     ]
-    return [*lines, *(_of_line(line) for line in ours if line.method not in methods), *baselines]
+    alone = [_of_line(line, "measured alone") for line in ours if line.method not in methods]
+    return [*lines, *alone, *baselines]
 
 
-def _of_line(line: Line) -> Printed:
-    return Printed(line.name, line.type, line.system, line.method)
+def _of_line(line: Line, group: str | None = None) -> Printed:
+    return Printed(
+        line.name, line.type, line.system, line.method, line.group if group is None else group
+    )
 
 
 Differences = Mapping[tuple[str, System, Key], Interval]

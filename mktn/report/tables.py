@@ -1,12 +1,14 @@
-"""`mktn tables`: the papers' tables from the runs' scores, as tidy csv and as Markdown."""
+"""`mktn tables`: the papers' tables from the runs' scores, as tidy csv, Markdown and LaTeX."""
 
 import argparse
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from mktn.errors import UserError
 from mktn.files import written_beside
 from mktn.report.differences import differences, read_scores
+from mktn.report.latex import as_latex
 from mktn.report.layouts import TABLES
 from mktn.report.lines import Layout, name_of
 from mktn.report.markdown import as_markdown
@@ -14,6 +16,7 @@ from mktn.report.reported import read_reported
 from mktn.report.results import BASELINES, Run, check_runs, read_run
 from mktn.report.rows import as_csv
 from mktn.report.speeds import read_speeds
+from mktn.report.table_grid import table_of
 from mktn.report.table_rows import table_rows
 
 
@@ -54,10 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--csv", required=True, type=Path, help="output: tidy csv")
     parser.add_argument("--markdown", required=True, type=Path, help="output: as the paper prints")
+    parser.add_argument("--latex", type=Path, help="output: the same, to \\input in a document")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Read the metrics, check that they belong together, write both tables."""
+    """Read the metrics, check that they belong together, write the table in each format."""
     layout = TABLES[arguments.table]
     systems = layout.chosen(arguments.variants)
     needed = {"metrics": layout.scored, "pairs": layout.scored, "efficiency": layout.quantities}
@@ -78,11 +82,14 @@ def run(arguments: argparse.Namespace) -> None:
     speeds = read_speeds(arguments.efficiency, layout, systems, runs)
     to_reference = differences(scores, layout.reference_of, arguments.seed)
     rows = table_rows(runs, speeds, layout, systems, reported, to_reference)
-    with written_beside(arguments.csv) as beside, written_beside(arguments.markdown) as other:
-        beside.write_text(as_csv(rows, layout), encoding="utf-8")
-        other.write_text(
-            as_markdown(rows, runs, speeds, layout, systems, reported), encoding="utf-8"
-        )
+    table = table_of(rows, runs, speeds, layout, systems, reported)
+    written = {arguments.csv: as_csv(rows, layout), arguments.markdown: as_markdown(table)}
+    if arguments.latex:
+        written[arguments.latex] = as_latex(table)
+    with contextlib.ExitStack() as all_or_none:
+        for path, text in written.items():
+            beside = all_or_none.enter_context(written_beside(path))
+            beside.write_text(text, encoding="utf-8")
     datasets = len({row.dataset for row in rows})
     print(f"{layout.stem}: {len(rows)} numbers of {len(runs)} runs on {datasets} datasets")
 

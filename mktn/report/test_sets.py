@@ -15,7 +15,6 @@ from mktn.errors import UserError
 from mktn.files import written_beside
 from mktn.models.variants import VARIANTS_OF
 from mktn.report.layouts import titles
-from mktn.report.markdown import SOURCE_STATEMENTS, VALIDATION
 from mktn.report.results import (
     BASELINES,
     INPUTS,
@@ -27,6 +26,7 @@ from mktn.report.results import (
     read_run,
 )
 from mktn.report.rows import two_decimals
+from mktn.report.sources import SOURCE_STATEMENTS, VALIDATION
 
 COLUMNS = (
     *("source", "dataset", "partition", "test_set", "model", "variant", "metric", "n", "iou"),

@@ -25,9 +25,8 @@ from tests.bad_input.world import (
 WITHOUT_SETTINGS = (
     *("reannotations", "features", "diagnostics", "tables", "test-sets", "page"),
     "efficiency-table",
-    "figure-data",
     *("html-page", "provenance"),
-    *("verify", "status", "ground", "export"),
+    *("verify", "status", "ground", "export", "serve"),
 )
 
 

@@ -39,6 +39,11 @@ EVALUATE = {
     "bootstraps": 20,
 }  # fmt: skip
 SCORE = {"ious": [0.3, 0.5], "bootstraps": 20}
+IANET: dict[str, Any] = {
+    **TRAIN, "model": "ianet", "sizes": {"width": 8, "heads": 2, "windows": [1, 2, 4],
+                                         "window_frames": 6},
+}  # fmt: skip
+ATTENTION = {**EVALUATE, "draw": {"pairs": 1}}
 EFFICIENCY = {
     "source": "synthetic", "dataset": DATASET, "warm_up_batches": 1, "repeats": 1, "videos": 1,
 }  # fmt: skip
@@ -109,7 +114,9 @@ COMMANDS: dict[str, tuple[str, Any]] = {
     ),
     "score": ("run/predictions.parquet --pairs pairs.parquet --json out/scores.json", SCORE),
     "diagnose": (f"--run run {DATA} --out out/diagnoses.json", EVALUATE),
+    "attention": (f"--run ianet {DATA} --out out/attention.parquet", ATTENTION),
     "efficiency": (f"--run run {DATA} --out out/efficiency.json", EFFICIENCY),
+    "profile": (f"{DATA} --relations relations.parquet --steps 1 --out out/profile.md", TRAIN),
     "efficiency-table": (
         "--efficiency run/efficiency.json --csv out/e.csv --markdown out/e.md",
         None,
@@ -136,6 +143,7 @@ COMMANDS: dict[str, tuple[str, Any]] = {
     "figure": ("--figure 3b --data figure/figure3b.csv --svg out/f.svg --png out/f.png", None),
     "test-sets": ("--metrics run/metrics.json --csv out/t.csv --markdown out/t.md", None),
     "ground": (f"one.mp4 --model run {PARTS} -q red --json out/answers.json", None),
+    "serve": (f"run {PARTS} --port 0", None),
     "export": (f"run {PARTS} --out out/bundle", None),
     "verify": ("spans.parquet t.zarr run", None),
     "status": ("run", None),
@@ -151,7 +159,7 @@ COMMANDS: dict[str, tuple[str, Any]] = {
         None,
     ),
 }
-NOT_RUN = ("bench",)  # measures for minutes
+NOT_RUN = ("bench", "serve")  # measures for minutes; serves until it is told to end
 
 
 def command_line(command: str, settings: object = None, **options: object) -> list[str]:
@@ -188,6 +196,7 @@ def make(folder: Path) -> None:
         loader = {**TRAIN["loader"], **({"hidden": hidden} if hidden else {})}
         _do("train", {"run": run}, settings={**TRAIN, "loader": loader})
         _do("evaluate", {}, run=run, **_scores(run))
+    _do("train", {"run": "ianet"}, settings=IANET)
     _do("diagnose", {}, out="run/diagnoses.json")
     _do("efficiency", {}, out="run/efficiency.json")
     (folder / "figure").mkdir()  # the figure is of another dataset

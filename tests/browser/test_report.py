@@ -76,6 +76,7 @@ def test_every_table_figure_and_csv_is_in_it(opened: Open, report: Path, made: P
     paths = set(held(start(opened, report, DESKTOP).page))
     assert {f"results/{stem}.html" for stem in (*TABLES, *PAGES)} <= paths
     assert {f"results/{stem}.csv" for stem in (*TABLES, "efficiency", "figure3b")} <= paths
+    assert {f"results/{stem}.tex" for stem in TABLES} <= paths
     drawn = {f"results/{path.name}" for path in (made / "results").glob("*.svg")}
     assert "results/figure3b.svg" in drawn
     assert {path for path in paths if path.endswith(".svg")} == drawn
@@ -100,7 +101,7 @@ def test_every_result_opens_by_a_click(
             (label,) = held(page)[path]["labels"].values()
             row = rows.filter(has=page.get_by_text(label, exact=True))
             eye = row.locator("a").first
-            if path.endswith(".csv"):
+            if path.endswith((".csv", ".tex")):
                 with page.expect_download() as download:
                     eye.click()
                 assert download.value.path().read_bytes() == (made / path).read_bytes()

@@ -208,6 +208,9 @@ def test_another_variant_takes_turns_with_it(
     other = read_efficiency(out).beside
     assert other is not None
     assert (other.variant, other.weights) == ("wo_csm", "random")
+    written = json.loads(out.read_text())
+    for name in ("source", "dataset"):
+        assert written["beside"][name] == written[name]
     assert {key[0] for key in other.ratios} == set(MODES)
     assert {key[2] for key in other.ratios} == {"origin", "cached"}
     assert all(ratio.value > 0 for ratio in other.ratios.values())

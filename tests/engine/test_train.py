@@ -9,10 +9,12 @@ import torch
 from mktn.engine.checkpoint import load
 from mktn.engine.criterion import Criterion, LossConfig
 from mktn.engine.distributed import Processes
-from mktn.engine.fit import fit, one_cycle, validate, warming
+from mktn.engine.fit import fit
 from mktn.engine.predict import predict
 from mktn.engine.run_config import RunConfig, TrainConfig
+from mktn.engine.schedules import one_cycle, warming
 from mktn.engine.train import model_config
+from mktn.engine.validation import validate
 from mktn.errors import UserError
 from mktn.grouping.loader import LoaderConfig, PairData
 from mktn.models import VARIANTS, build

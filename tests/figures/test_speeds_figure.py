@@ -27,7 +27,9 @@ def test_the_svg_has_text_as_text_and_says_its_source(tmp_path: Path) -> None:
     assert draw(tmp_path) == 0
     svg = (tmp_path / "f.svg").read_text()
     texts = re.findall(r"<text[^>]*>([^<]+)</text>", svg)
-    assert {"MMN", "Charades-STA", "videos a second"} <= set(texts)
+    assert {"MMN", "Charades-STA, measured", "Charades-STA, reported", "videos a second"} <= set(
+        texts
+    )
     assert any("source: synthetic" in text and "one machine" in text for text in texts)
     assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
 

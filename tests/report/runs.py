@@ -43,6 +43,7 @@ def write_pairs(folder: Path, dataset: str) -> Path:
             "pair_id": [*pair_ids, "train/t#0"],
             "start_s": [*spans[:, 0], 0.0],
             "end_s": [*spans[:, 1], 1.0],
+            "duration_s": [80.0] * len(pair_ids) + [1.0],
         }
     ).write_parquet(path)
     return path
@@ -135,7 +136,7 @@ def write_runs(
 
 
 def tables(folder: Path, runs: Sequence[tuple[Path, Path]], *more: str, table: str = "3") -> int:
-    """`mktn tables` on the runs: writes its csv and .md, gives the exit status."""
+    """`mktn tables` on the runs: writes its csv, .md and .tex, gives the exit status."""
     layout = TABLES[table]
     pairs = [write_pairs(folder, dataset) for dataset in layout.datasets]
     scored = [
@@ -147,7 +148,8 @@ def tables(folder: Path, runs: Sequence[tuple[Path, Path]], *more: str, table: s
         [
             *("tables", *(scored if runs else []), "--reported", str(REPORTED), "--table", table),
             *("--csv", str(folder / f"{layout.stem}.csv")),
-            *("--markdown", str(folder / f"{layout.stem}.md"), *more),
+            *("--markdown", str(folder / f"{layout.stem}.md")),
+            *("--latex", str(folder / f"{layout.stem}.tex"), *more),
         ]
     )
 

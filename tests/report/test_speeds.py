@@ -97,21 +97,23 @@ def test_vps_is_of_origin_one_pair_at_a_time_and_of_plus_mktn_of_whole_videos(
         (plus, "VPS", "6.00", "5.40", "7.20"),
         (plus, "VPS_over_origin", "6.00", "4.50", "8.00"),
         (plus, "VPS_over_cached", "3.00", "2.25", "4.00"),
+        (plus, "VPS_over_together", "2.00", "1.50", "2.67"),
     ):
         found = row(**of, metric=metric)
         assert (found["value"], found["ci_low"], found["ci_high"]) == (value, low, high)
         assert found["difference"] == ""
     (grid,) = grids((tmp_path / "table2.md").read_text())
-    assert grid[0][-6:] == [
+    assert grid[0][-7:] == [
         "VPS<br>ours",
         "VPS<br>paper",
         "VPS, cached<br>ours",
         "VPS, together<br>ours",
         "VPS / Origin<br>ours",
         "VPS / Origin cached<br>ours",
+        "VPS / Origin together<br>ours",
     ]
-    assert grid[5][-6:] == ["6.00 [5.40, 7.20]", "46.28", "-", "-", "6.00 [4.50, 8.00]",
-                            "3.00 [2.25, 4.00]"]  # fmt: skip
+    assert grid[5][-7:] == ["6.00 [5.40, 7.20]", "46.28", "-", "-", "6.00 [4.50, 8.00]",
+                            "3.00 [2.25, 4.00]", "2.00 [1.50, 2.67]"]  # fmt: skip
     text = (tmp_path / "table2.md").read_text()
     assert "Efficiency: a CPU (cpu), 1 thread, float32" in text
     # As it was read by eye; python -m tests.report.golden writes it anew.
@@ -136,12 +138,17 @@ def test_a_ratio_is_of_the_rounds_in_which_two_models_took_turns(tmp_path: Path)
     path = next(Path(name) for name in speeds if name.endswith("mmn-plus_mktn-efficiency.json"))
     turns = {"mode": "multi_pair", "text": "in", "value": 2.5, "low": 2.4, "high": 2.6}
     document = json.loads(path.read_text())
-    for model, expected in (
-        ("mmn", ["2.50", "2.40", "2.60"]),
-        ("lcnet", ["4.00", "3.00", "5.33"]),
+    in_turn, of_medians = ["2.50", "2.40", "2.60"], ["4.00", "3.00", "5.33"]
+    for changes, expected in (
+        ({}, in_turn),
+        ({"source": "synthetic", "dataset": "charades"}, in_turn),
+        ({"source": "simulated"}, of_medians),
+        ({"dataset": "tacos"}, of_medians),
+        ({"model": "lcnet"}, of_medians),
+        ({"variant": "full"}, of_medians),
     ):
-        document["beside"] = {"model": model, "variant": "origin", "seed": 0, "weights": "trained",
-                              "ratios": [{**turns, "against": "origin"}]}  # fmt: skip
+        document["beside"] = {"model": "mmn", "variant": "origin", "seed": 0, "weights": "trained",
+                              "ratios": [{**turns, "against": "origin"}], **changes}  # fmt: skip
         path.write_text(json.dumps(document))
         assert tables(tmp_path, runs, *speeds, table="2") == 0
         found = rows(tmp_path, "2")(model="mmn", metric="VPS_over_origin")

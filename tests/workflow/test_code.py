@@ -48,6 +48,10 @@ UNUSED = {
         *CRITERION,
     },
     "efficiency": {"engine/baselines.py", "engine/metrics.py", "features/origin.py", *CRITERION},
+    "attention": {
+        *("engine/baselines.py", "engine/metrics.py", "features/origin.py"),
+        *CRITERION,
+    },
     "diagnose": {"engine/baselines.py", "features/origin.py", *CRITERION},
 }
 # Steps that read annotations; others have a name from a package that holds the readers.

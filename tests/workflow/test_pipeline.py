@@ -67,6 +67,10 @@ def test_the_table_is_tidy_and_traced_to_its_predictions(finished: Path) -> None
     text = (finished / "results" / "table3.md").read_text()
     assert "NOT comparable" in text
     assert "**One training seed** a variant: 0." in text
+    latex = (finished / "results" / "table3.tex").read_text()
+    assert latex.startswith("% Source: synthetic.")
+    printed = table.filter(variant="full", metric="R", n=1, iou=0.5)["value"].item()
+    assert f"{printed:.2f}" in latex
 
 
 def test_a_second_run_does_nothing(finished: Path) -> None:

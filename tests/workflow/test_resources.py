@@ -104,7 +104,7 @@ def test_a_loss_of_the_whole_batch_is_of_one_process(model: str) -> None:
 def test_what_measures_time_has_the_machine_for_itself() -> None:
     """All cores of this machine; on a cluster a node, and no more cores than torch takes."""
     known = table()["NEEDS"]
-    assert [step for step in known if known[step].alone] == ["efficiency"]
+    assert [step for step in known if known[step].alone] == ["efficiency", "profile"]
     assert table(cores=8)["cpus"]("efficiency") == 8
     assert table(cores=8)["cpus"]("evaluate") == 2
     assert "slurm_extra" not in asked("efficiency", cores=8)

@@ -1,0 +1,52 @@
+"""Batches that are made in a thread while those before them are computed."""
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
+DEPTH = 2  # batches that wait, beside the one that is made
+POLL_S = 0.1  # how long a thread whose reader has gone may go on
+
+
+def read_ahead(items: Iterable[Item], depth: int = DEPTH) -> Iterator[Item]:
+    """The same items in the same order; what making them raises is raised where they are read.
+
+    The thread ends when all are read, or when the reader closes this iterator.
+    """
+    waiting: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(depth)
+    gone = threading.Event()
+
+    def put(item: Item | None, error: BaseException | None = None) -> bool:
+        while not gone.is_set():
+            try:
+                waiting.put((item, error), timeout=POLL_S)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def make() -> None:
+        try:
+            for item in items:
+                if not put(item):
+                    return
+        except BaseException as error:
+            put(None, error)
+            return
+        put(None, StopIteration())
+
+    thread = threading.Thread(target=make, name="read_ahead", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = waiting.get()
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
+            yield item  # type: ignore[misc]
+    finally:
+        gone.set()
+        thread.join()
