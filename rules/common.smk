@@ -18,8 +18,9 @@ from mktn.step_code import code
 # a cluster reads this file again, so that it is the process that started the command.
 os.environ[ENDS_WITH] = str(os.getpid())
 
-# Where the workflow is, for runs with --directory elsewhere.
-REPOSITORY = workflow.basedir
+# Where the workflow is, for runs with --directory elsewhere; from here, as the report shows paths
+# of rules to others.
+REPOSITORY = os.path.relpath(workflow.basedir)
 
 try:
     for file in workflow.configfiles:
