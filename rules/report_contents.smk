@@ -28,7 +28,7 @@ FIGURE_LABELS = dict(FIGURE_FILES.values())
 # Rules are parsed for other partitions too, of which there is no report.
 REPORTED_TABLES = tables_of({**config, "tables": config["report"]["tables"]})
 # How the report shows results, as in report("results/figure3b.svg", **SHOWN_FIGURE): by the name
-# of the file alone, so a rule of several figures marks them all at once. One label a result: of
+# of the file alone, so several figures of one rule are marked at once. One label a result, as of
 # two Snakemake makes a switch where the second has two values, each of half of the results, and
 # its menu breaks.
 SHOWN_FIGURE = {

@@ -5,7 +5,7 @@ rule table:
         predictions=table_files("predictions.parquet"),
         efficiency=table_efficiency,
         pairs=table_pairs,
-        reported=f"{REPOSITORY}/workflow/reported.csv",
+        reported=f"{WORKFLOW}/reported.csv",
     output:
         csv=report(f"{RESULTS}/{{table}}.csv", **SHOWN_DATA),
         markdown=f"{RESULTS}/{{table}}.md",
