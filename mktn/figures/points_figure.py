@@ -41,7 +41,8 @@ def draw(inputs: Inputs) -> Figure:
     said = dict.fromkeys(row["measured_on"] for row in rows)
     seeds = max(row["seeds"] for row in rows)
     joined = f" and {seeds:g} seeds" if seeds > 1 else ", one seed"
-    intervals = f"vertical bars: 95 % intervals over videos{joined}; horizontal ones: quartiles over rounds"
+    intervals = f"vertical bars: 95 % intervals over videos{joined}"
+    intervals += "; horizontal ones: quartiles over rounds"
     notes = [
         ARROW if any(row["variant"] == "plus_mktn" for row in rows) else "",
         REPORTED if any(row["reported"] for row in rows) else "",

@@ -202,6 +202,21 @@ def test_a_video_that_is_missing_or_broken_is_one_line(
         assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("tacos=here", "--videos: videos of a dataset that is not shown, found tacos, expected"),
+        ("charades=here", "--videos: two folders of videos, found charades"),
+    ],
+)
+def test_videos_that_would_not_be_used_are_refused(
+    drawn_from: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str], more: str,
+    said: str,
+) -> None:  # fmt: skip
+    assert command(tmp_path, {**drawn_from, "videos": [more, *drawn_from["videos"]]}) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_without_videos_it_says_so(drawn_from: dict[str, Any], tmp_path: Path) -> None:
     assert command(tmp_path, {**drawn_from, "videos": []}, pairs=1) == 0
     svg = (tmp_path / "f.svg").read_text()
