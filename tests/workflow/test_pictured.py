@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
 
@@ -109,3 +110,13 @@ def test_maps_are_made_again_for_other_data_and_not_for_other_scores() -> None:
     assert scope(evaluation=evaluation | scored).attention_settings(of_tacos) == before
     assert scope(figures={"seed": 1}).attention_settings(of_tacos) != before
     AttentionConfig(**{name: value for name, value in before.items() if name != "draw"})
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_the_caption_says_which_pairs_are_not_drawn(named: bool) -> None:
+    config = scope(figures={"named": {"charades": ["test/a#0"]} if named else {}}).config
+    job = SimpleNamespace(output=SimpleNamespace(svg="results/figure3c.svg"), config=config)
+    caption = jinja2.Template((ROOT / "workflow/report/figures.rst").read_text())
+    said = " ".join(caption.render(snakemake=job).split())
+    assert ("not picked by hand" in said) != named
+    assert ("Queries of charades are named in the configuration" in said) == named
