@@ -100,7 +100,10 @@ def read_json(path: Path) -> dict[str, Any]:
         raise UserError("broken JSON", where=path, found=error, expected="JSON") from error
     if not isinstance(value, dict) or not value:
         raise UserError(
-            "wrong JSON", where=path, found=type(value).__name__, expected="an object of videos"
+            "wrong JSON",
+            where=path,
+            found=type(value).__name__ if value else "nothing",
+            expected="an object of videos",
         )
     return value
 

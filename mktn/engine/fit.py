@@ -251,7 +251,7 @@ class Training:
         at, settings = self.progress, self.config.train
         batch = batch.to(self.device)
         processes = self.processes
-        progress = at.step / max(self.steps - 1, 1)
+        progress = min(1.0, at.step / max(self.steps - 1, 1))  # one that is profiled may go on
         own = self.objective(batch, progress)
         # Of the whole batch, and so the same in each process: none goes on where another stops.
         values = processes.total(torch.stack([value.detach() for value in own.values()]))

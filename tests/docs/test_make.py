@@ -103,5 +103,5 @@ def test_files_of_results_named_can_be_asked_for(tmp_path: Path) -> None:
     """Each table, page and figure of the README is a target."""
     here = checkout(tmp_path)
     named = re.findall(r"`(results/[\w.]+\.(?:csv|md|svg|tex|html))`", text_of("README.md"))
-    done = shell(f"snakemake -n -q rules {' '.join(sorted(set(named)))}", here)
+    done = shell(f"snakemake -n -q rules -- {' '.join(sorted(set(named)))}", here)
     assert done.returncode == 0, done.stdout[-3000:]
