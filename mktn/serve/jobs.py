@@ -32,7 +32,7 @@ class Ticket:
         """Called by the job as it goes on. Raises Cancelled."""
         if self._stop.is_set():
             raise Cancelled
-        self.share = min(max(share, 0.0), 1.0)
+        self.share = min(max(share, self.share), 1.0)  # pictures come first, then sound
 
 
 class Jobs:
