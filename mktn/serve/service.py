@@ -16,7 +16,7 @@ from mktn.grounder.answers import Answer, EncodedVideo
 from mktn.grounder.clips import cut
 from mktn.grounder.ground import as_json, notes
 from mktn.grounder.grounder import Grounder
-from mktn.serve.jobs import Jobs, Ticket
+from mktn.serve.jobs import Cancelled, Jobs, Ticket
 from mktn.serve.uploads import Uploads
 from mktn.serve.videos import Shelf, Video, media_type, without_paths
 
@@ -117,6 +117,9 @@ class Service:
                 cut(video.path, 0.0, FOREVER_S, out, self._watch(ticket, video))
             except UserError as error:
                 raise UserError(without_paths(error, video)) from error
+            if ticket.cancelled:  # what was made of a video that is forgotten goes with it
+                out.unlink(missing_ok=True)
+                raise Cancelled
             found = Playable(out, "video/mp4")
         self._played[version] = found
         while len(self._played) > KEPT:

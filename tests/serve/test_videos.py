@@ -115,7 +115,7 @@ def test_a_folder_that_cannot_be_listed_is_one_line(
 
     shelf = Shelf(tmp_path)
     monkeypatch.setattr("os.scandir", closed)
-    with pytest.raises(UserError, match="cannot be read: Permission denied|Permission denied"):
+    with pytest.raises(UserError, match="cannot be read"):
         Shelf(tmp_path)
     assert not list(shelf.videos())  # closed while the server runs
 
