@@ -3,6 +3,7 @@
 #     snakemake --cores 8
 #     snakemake --cores 8 results/table3.csv
 #     snakemake --cores 8 --forcerun train_wo_opm -- results/table3.csv
+#     snakemake --cores 8 report_contents && snakemake --report results/report.html report_contents
 
 import sys
 
@@ -14,6 +15,9 @@ min_version("9.20")
 configfile: "config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/failures.smk"
 include: "rules/files.smk"
@@ -22,6 +26,7 @@ include: "rules/shown.smk"
 include: "rules/drawn.smk"
 include: "rules/measuring.smk"
 include: "rules/pictured.smk"
+include: "rules/report_contents.smk"
 include: "rules/resources.smk"
 include: "rules/sources.smk"
 include: "rules/clips.smk"
@@ -35,12 +40,19 @@ include: "rules/pair_figures.smk"
 include: "rules/test_sets.smk"
 include: "rules/diagnostics.smk"
 include: "rules/efficiency.smk"
+include: "rules/report.smk"
 
 
 rule all:
     default_target: True
     input:
         f"{RESULTS}/{'tables' if PARTITION == 'standard' else 'test_sets'}.md",
+
+
+rule report_contents:
+    input:
+        report_files,
+    localrule: True
 
 
 onsuccess:

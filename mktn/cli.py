@@ -67,6 +67,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "the numbers that Figures 3a and 3b are drawn from",
     ),
     "figure": ("mktn.figures.figure", "a figure as SVG and PNG"),
+    "html-page": ("mktn.report.html_page", "Markdown of tables as one HTML file, for the report"),
+    "provenance": (
+        "mktn.report.made_from",
+        "programs, trainings and configuration that results were made with",
+    ),
     "page": ("mktn.report.page", "results tables as one Markdown page"),
 }
 

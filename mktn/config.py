@@ -134,7 +134,9 @@ def read_settings(text: str | None) -> dict[str, Any]:
             value = load_json(text)
         else:
             where = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
-            value = load_yaml(Path(text).read_text(encoding="utf-8-sig"))
+            read = Path(text).read_text(encoding="utf-8-sig")
+            # YAML would take JSON's 6e-4 for text.
+            value = (load_json if text.lower().endswith(".json") else load_yaml)(read)
     except (OSError, ValueError) as error:
         raise UserError(
             "settings cannot be read", where=where, found=error, expected="JSON or YAML"

@@ -252,6 +252,11 @@ STEP_CODE = {
         ),
         *PAIR_FIGURES,
     ],
+    "html_page": ["report/html_page.py"],
+    "provenance": [
+        *("report/made_from.py", "features/origin.py"),
+        *(f"report/{name}.py" for name in ("lines", "layouts", "mktn_layouts", "ianet_layouts")),
+    ],
     "figure_data": [*SHOWN, "report/figure_data.py", *FIGURE_DATA, *EFFICIENCY],
     "tables_page": ["report/page.py"],
     "test_sets": [

@@ -18,14 +18,15 @@ from mktn.step_code import code
 # a cluster reads this file again, so that it is the process that started the command.
 os.environ[ENDS_WITH] = str(os.getpid())
 
-# Where the workflow is, for runs with --directory elsewhere.
-REPOSITORY = workflow.basedir
+# Where the workflow is, for runs with --directory elsewhere; from here, as the report shows paths
+# of rules to others.
+WORKFLOW = os.path.relpath(f"{workflow.basedir}/workflow")
 
 try:
     for file in workflow.configfiles:
         check_file(file)
     config.update(with_numbers(config))
-    check(config, f"{REPOSITORY}/workflow/schemas/config.schema.yaml")
+    check(config, f"{WORKFLOW}/schemas/config.schema.yaml")
 except UserError as error:
     print(f"mktn: {error}", file=sys.stderr)
     sys.exit(2)
@@ -33,7 +34,7 @@ except UserError as error:
 SOURCE = config["source"]
 # The section that says where a dataset's features come from.
 GIVEN = "own" if SOURCE == "own" else "published"
-REGISTRY = config["registry"] or f"{REPOSITORY}/workflow/sources.tsv"
+REGISTRY = config["registry"] or f"{WORKFLOW}/sources.tsv"
 MIRROR = f"--mirror {shlex.quote(config['mirror'])}" if config["mirror"] else ""
 PARTITION = config["pairs"].get("partition", "standard")
 STANDARD = PARTITION == "standard"

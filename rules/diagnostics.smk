@@ -43,7 +43,7 @@ rule diagnostics:
             seed=config["seeds"],
         ),
     output:
-        csv=f"{RESULTS}/diagnostics.csv",
+        csv=report(f"{RESULTS}/diagnostics.csv", **SHOWN_DATA),
         markdown=f"{RESULTS}/diagnostics.md",
     log:
         f"logs/{SOURCE}/diagnostics.log",

@@ -45,7 +45,7 @@ def figure_efficiency(wildcards):
 def figure_reported(wildcards):
     """The published numbers, where a figure has them."""
     shows = "reported" in DRAWN[wildcards.figure][1].made_of
-    return [f"{REPOSITORY}/workflow/reported.csv"] if shows else []
+    return [f"{WORKFLOW}/reported.csv"] if shows else []
 
 
 def figure_settings(wildcards):

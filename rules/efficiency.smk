@@ -35,7 +35,7 @@ rule efficiency_table:
     input:
         efficiency=efficiency_of_all,
     output:
-        csv=f"{RESULTS}/efficiency.csv",
+        csv=report(f"{RESULTS}/efficiency.csv", **SHOWN_DATA),
         markdown=f"{RESULTS}/efficiency.md",
     log:
         f"logs/{SOURCE}/efficiency_table.log",

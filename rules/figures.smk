@@ -3,7 +3,7 @@ rule figure_of_data:
     input:
         data=drawn_data,
     output:
-        svg=f"{RESULTS}/{{drawn}}.svg",
+        svg=report(f"{RESULTS}/{{drawn}}.svg", **SHOWN_FIGURE),
         png=f"{RESULTS}/{{drawn}}.png",
     log:
         f"logs/{SOURCE}/draw_{{drawn}}.log",

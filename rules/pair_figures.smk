@@ -7,9 +7,9 @@ rule figure_timelines:
         pairs=expand(f"{DATA}/pairs/{{dataset}}/pairs.parquet", dataset=DATASETS),
         videos=video_folders,
     output:
-        svg=f"{RESULTS}/figure3c.svg",
+        svg=report(f"{RESULTS}/figure3c.svg", **SHOWN_FIGURE),
         png=f"{RESULTS}/figure3c.png",
-        csv=f"{RESULTS}/figure3c.csv",
+        csv=report(f"{RESULTS}/figure3c.csv", **SHOWN_DATA),
     log:
         f"logs/{SOURCE}/draw_figure3c.log",
     benchmark:
@@ -72,9 +72,9 @@ rule figure_attention:
     input:
         attention=attention_files,
     output:
-        svg=f"{RESULTS}/ianet_figure5.svg",
+        svg=report(f"{RESULTS}/ianet_figure5.svg", **SHOWN_FIGURE),
         png=f"{RESULTS}/ianet_figure5.png",
-        csv=f"{RESULTS}/ianet_figure5.csv",
+        csv=f"{RESULTS}/ianet_figure5.csv",  # megabytes: not in the report
     log:
         f"logs/{SOURCE}/draw_ianet_figure5.log",
     benchmark:

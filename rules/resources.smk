@@ -54,6 +54,8 @@ NEEDS = {
     "table": Need((2000, 2000), (10, 10)),
     "figure_data": Need((2000, 2000), (10, 10)),
     "figure": Need((1000, 1000), (10, 10)),
+    "html_page": Need((500, 500), (10, 10)),
+    "provenance": Need((1000, 1000), (10, 10)),
     "tables_page": Need((500, 500), (10, 10)),
     "test_sets": Need((1000, 1000), (10, 10)),
 }

@@ -5,11 +5,11 @@ rule table:
         predictions=table_files("predictions.parquet"),
         efficiency=table_efficiency,
         pairs=table_pairs,
-        reported=f"{REPOSITORY}/workflow/reported.csv",
+        reported=f"{WORKFLOW}/reported.csv",
     output:
-        csv=f"{RESULTS}/{{table}}.csv",
+        csv=report(f"{RESULTS}/{{table}}.csv", **SHOWN_DATA),
         markdown=f"{RESULTS}/{{table}}.md",
-        latex=f"{RESULTS}/{{table}}.tex",
+        latex=report(f"{RESULTS}/{{table}}.tex", **SHOWN_LATEX),
     log:
         f"logs/{SOURCE}/{{table}}.log",
     benchmark:
@@ -67,7 +67,7 @@ rule figure_data:
         efficiency=figure_efficiency,
         reported=figure_reported,
     output:
-        csv=f"{RESULTS}/{{figure}}.csv",
+        csv=report(f"{RESULTS}/{{figure}}.csv", **SHOWN_DATA),
     log:
         f"logs/{SOURCE}/{{figure}}.log",
     benchmark:

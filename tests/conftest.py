@@ -1,4 +1,4 @@
-"""What the tests share: where the real annotations are."""
+"""What the tests share: where the real annotations are, and small data and runs."""
 
 import os
 import signal
@@ -28,6 +28,17 @@ def shared_data() -> Path:
     if not (folder / "README.md").is_file():
         pytest.skip(f"real annotations are absent: {folder} (set MKTN_SHARED_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the tiny DAG has run, once for all tests that look at what it leaves."""
+    from tests.workflow.test_pipeline import snakemake
+
+    directory = tmp_path_factory.mktemp("tiny")
+    run = snakemake(directory, "--show-failed-logs", "results/table3.csv")
+    assert run.returncode == 0, run.stdout[-5000:]
+    return directory
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ from tests.bad_input.world import (
 WITHOUT_SETTINGS = (
     *("reannotations", "features", "diagnostics", "tables", "test-sets", "page"),
     "efficiency-table",
+    *("html-page", "provenance"),
     *("verify", "status", "ground", "export", "serve"),
 )
 

@@ -148,6 +148,11 @@ COMMANDS: dict[str, tuple[str, Any]] = {
     "verify": ("spans.parquet t.zarr run", None),
     "status": ("run", None),
     "plan": ("--of activitynet --out out/plan.csv", {}),
+    "html-page": ("--markdown table3.md --html out/table3.html", None),
+    "provenance": (
+        "--runs run/config.json --configuration {} --markdown out/provenance.md",
+        None,
+    ),
     "page": ("--tables table3.md --out out/page.md", None),
     "download": (
         f"--registry sources.tsv --dataset {DATASET} --mirror mirror --out out/published",

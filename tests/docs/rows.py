@@ -230,6 +230,13 @@ CHECKOUT: dict[str, Row] = {
                            "results/figure3b.csv", "results/efficiency.md"),
     ),
     "make report": Run("checkout", makes=("results/report.html",)),
+    'make report REPORT="--configfile workflow/configs/small_report.yaml"': Run(
+        "checkout", makes=("results/report.html",),
+    ),
+    "snakemake --cores 8 results/figure_lengths.svg": Run(
+        "checkout", before="rm results/figure_lengths.svg", makes=("results/figure_lengths.svg",),
+    ),
+    "make profile": Run("checkout", makes=("results/profile-charades-mktn-full.md",)),
     "snakemake --cores 2 results/efficiency.md": Run(
         "checkout", before="rm results/efficiency.md", makes=("results/efficiency.md",),
     ),
