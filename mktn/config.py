@@ -52,6 +52,13 @@ def check(config: Mapping[str, Any], schema: str | Path) -> None:
             expected=f"{close[0]!r}?" if close else f"one of {', '.join(known)}",
             do="mend the key in the file or after --config",
         )
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        raise UserError(
+            "key is missing",
+            where=f"configuration, {'.'.join([*path, missing])}",
+            do="add it, as in the config.yaml that comes with the workflow",
+        )
     raise UserError(
         "value refused",
         where=f"configuration, {'.'.join(path) or 'top level'}",

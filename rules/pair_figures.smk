@@ -58,9 +58,7 @@ rule attention:
         **needs("attention"),
     params:
         run=subpath(output.attention, parent=True),
-        settings=settings(
-            lambda w: {**evaluation_settings(w), "draw": draw_of(w.dataset, "maps")}
-        ),
+        settings=settings(attention_settings),
         code=code("attention"),
     shell:
         "mktn --log {log} attention --run {params.run} --pairs {input.pairs} --groups {input.groups}"

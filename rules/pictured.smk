@@ -100,6 +100,17 @@ def draw_of(dataset, count):
     return {"pairs": given[count], "seed": given["seed"], "named": named}
 
 
+def attention_settings(wildcards):
+    """What `mktn attention` is told: the data, not how answers to it are scored."""
+    given = evaluation_settings(wildcards)
+    data = ("source", "dataset", "partition", "device", "threads", "loader")
+    required = ("ious", "table_iou")
+    return {
+        **{key: given[key] for key in (*data, *required)},
+        "draw": draw_of(wildcards.dataset, "maps"),
+    }
+
+
 def attention_files(wildcards):
     """The attention maps of IA-Net on each dataset, of its first seed."""
     check_pictured("figure ianet5", SOLE_IANET)

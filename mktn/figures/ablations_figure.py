@@ -75,8 +75,8 @@ def draw(inputs: Inputs) -> Figure:
     sourced(
         figure,
         rows[0]["source"],
-        f"paired bootstrap over videos, {said}; of variants that change nothing, about one in"
-        " twenty would exclude 0",
+        f"95 % intervals of a paired bootstrap over videos{' and of seeds' * (seeds[-1] > 1)},"
+        f" {said}; of variants that change nothing, about one in twenty would exclude 0",
     )
     return figure
 

@@ -15,7 +15,8 @@ def log_speeds(axes: Axes, which: Literal["x", "y"]) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def whole_epochs(axes: Axes) -> None:
-    """Ticks at whole epochs."""
+def whole_epochs(axes: Axes, named: bool = True) -> None:
+    """Ticks at whole epochs; `named`: says below that these are epochs."""
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
-    axes.set_xlabel("epoch")
+    if named:
+        axes.set_xlabel("epoch")

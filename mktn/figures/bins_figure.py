@@ -23,6 +23,7 @@ AXES = {
     "end_share": "end of the moment, % of the video",
 }
 PRIOR = Series("#777777", (0, (2, 2)), "x", "")
+PER_BIN = 0.38  # inches, at least, so that bounds and counts do not touch
 SPREAD = 0.6  # of a bin's width, over which its systems stand side by side
 
 
@@ -36,7 +37,9 @@ def draw(inputs: Inputs) -> Figure:
     shown = titles(row["dataset"] for row in rows)
     columns = [by for by in (*LENGTHS, *POSITIONS) if any(row["by"] == by for row in rows)]
     systems = list(dict.fromkeys((r["model"], r["variant"], r["method"]) for r in rows))
-    figure = Figure(figsize=(4.2 + 1.9 * len(columns), 0.8 + 2.0 * len(shown)))
+    most = 1 + max(int(row["bin"]) for row in rows)
+    wide = max(4.2 + 1.9 * len(columns), 1 + PER_BIN * most * len(columns))
+    figure = Figure(figsize=(wide, 0.8 + 2.0 * len(shown)))
     grid = figure.subplots(len(shown), len(columns), squeeze=False, sharey="row")
     for line, dataset in zip(grid, shown, strict=True):
         for axes, by in zip(line, columns, strict=True):
@@ -61,6 +64,7 @@ def draw(inputs: Inputs) -> Figure:
         rows[0]["source"],
         "bars: 95 % intervals over the videos of a bin"
         + (f" and {seeds:g} seeds" if seeds > 1 else ", one seed")
+        + " (a bootstrap of hits alone, or of none, has no width)"
         + "; n: queries of a bin; a bin holds its lower bound",
     )
     return figure

@@ -7,14 +7,17 @@ from matplotlib.lines import Line2D
 from mktn.figures.axes import log_speeds
 from mktn.figures.figure import Inputs, NoSettings
 from mktn.figures.rows import Rows, around, read_rows
-from mktn.figures.style import SERIES, plain, sourced
+from mktn.figures.style import SERIES, disturbed, plain, sourced
 from mktn.report.layouts import titles
 from mktn.report.speed_points import POINTS
 
 INPUTS = ("data",)
-NEEDED = ("value", "qps")
+NEEDED = ("value", "seeds", "qps", "busy")
 OPTIONAL = ("ci_low", "ci_high", "qps_low", "qps_high")
 REPORTED = "reported R@1 stands in Tables 1 and 2: no speed that could be compared is reported"
+ARROW = (
+    "an arrow leads to the model with MKTN, which answers together too: Figure 3b parts the two"
+)
 MODES = {False: "one pair\nat a time", True: "all pairs of a\nvideo together"}
 
 
@@ -36,9 +39,16 @@ def draw(inputs: Inputs) -> Figure:
         axes.set_title(plain(shown[dataset]))
     figure.legend(handles=_legend(rows, methods), loc="outside right upper")
     said = dict.fromkeys(row["measured_on"] for row in rows)
-    intervals = "vertical bars: 95 % intervals over videos, horizontal ones: quartiles over rounds"
-    reported = [REPORTED] if any(row["reported"] for row in rows) else []
-    sourced(figure, rows[0]["source"], "; ".join((*said, intervals, *reported)))
+    seeds = max(row["seeds"] for row in rows)
+    joined = f" and {seeds:g} seeds" if seeds > 1 else ", one seed"
+    intervals = f"vertical bars: 95 % intervals over videos{joined}"
+    intervals += "; horizontal ones: quartiles over rounds"
+    notes = [
+        ARROW if any(row["variant"] == "plus_mktn" for row in rows) else "",
+        REPORTED if any(row["reported"] for row in rows) else "",
+        disturbed(rows),
+    ]
+    sourced(figure, rows[0]["source"], "; ".join((*said, intervals, *filter(None, notes))))
     return figure
 
 

@@ -1,6 +1,7 @@
 """How figures look: readable in grey, text as text in the SVG, the same bytes each time."""
 
 import textwrap
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,15 @@ def sourced(figure: Figure, source: str, note: str = "") -> None:
     lines = textwrap.wrap(said, int(SOURCE_CHARACTERS * figure.get_figwidth()))
     text = plain("\n".join(lines))
     figure.supxlabel(text, fontsize=SMALL, color="#555555", ha="left", x=0.01)
+
+
+def disturbed(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Whose speeds were measured while something else ran, by `busy`; empty of none."""
+    named = (
+        row["method"] + " +MKTN" * (row["variant"] == "plus_mktn") for row in rows if row["busy"]
+    )
+    busy = ", ".join(dict.fromkeys(named))
+    return f"something else took the processor while these were measured: {busy}" if busy else ""
 
 
 def write(figure: Figure, svg: Path, png: Path) -> None:

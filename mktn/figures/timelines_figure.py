@@ -84,10 +84,18 @@ def _missing(one: Timeline) -> str:
 
 def _files(given: Sequence[Path], timelines: Sequence[Timeline]) -> dict[str, Path]:
     """pair_id -> the file of its video, for the datasets whose folder is given."""
-    folders = dict(_folder(one) for one in given)
+    named = [_folder(one) for one in given]
+    folders = dict(named)
     files: dict[str, Path] = {}
-    for dataset, folder in folders.items():
+    for dataset, folder in named:
         wanted = [one for one in timelines if one.dataset == dataset]
+        if not wanted or folder != folders[dataset]:
+            raise UserError(
+                "videos of a dataset that is not shown" if not wanted else "two folders of videos",
+                where="--videos",
+                found=dataset,
+                expected=", ".join(titles(one.dataset for one in timelines)),
+            )
         try:
             found = find_videos(folder, [one.video_id for one in wanted])
         except OSError as error:
@@ -161,7 +169,7 @@ def _bars(axes: Any, one: Timeline) -> None:
         name = f"{given.name} (ours)" if ours else given.name
         iou = "" if given.iou is None else f"IoU {given.iou:.2f}"
         weight = "bold" if ours else "normal"
-        look = _look(SERIES[number], given.moment, one.duration_s)
+        look = _look(SERIES[number % len(SERIES)], given.moment, one.duration_s)
         _row(axes, number + 1, name, given.moment, iou, weight, **look)
     axes.set_xlim(0, one.duration_s)
     axes.set_ylim(1 + len(one.given), 0)

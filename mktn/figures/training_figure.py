@@ -31,14 +31,15 @@ def draw(inputs: Inputs) -> Figure:
     quantities = [name for name in COLUMNS if any(row["quantity"] == name for row in rows)]
     figure = Figure(figsize=(0.4 + 1.4 * len(quantities), 0.7 + 1.45 * len(shown)))
     grid = figure.subplots(len(shown), len(quantities), squeeze=False, sharex="row")
+    titled = set()
     for place, (line, dataset) in enumerate(zip(grid, shown, strict=True)):
         for axes, quantity in zip(line, quantities, strict=True):
             of_panel = [r for r in rows if (r["dataset"], r["quantity"]) == (dataset, quantity)]
             curves(axes, of_panel)
-            if place == 0:
+            if of_panel and quantity not in titled:
+                titled.add(quantity)
                 axes.set_title(_name(quantity), fontsize=8)
-            if place == len(grid) - 1:
-                whole_epochs(axes)
+            whole_epochs(axes, named=place == len(grid) - 1)
             if not of_panel:
                 axes.set_visible(False)
         line[0].set_ylabel(plain(shown[dataset]))

@@ -1,21 +1,24 @@
 """A run's folder among the pipeline's own: what stands beside it, and what is mistaken for it."""
 
 import json
+import os
 from pathlib import Path
 
 from mktn.errors import UserError
 from mktn.features.backbones import description_path
 
 # Of runs/SOURCE/DATASET/MODEL/VARIANT/seedN, the last folders; their number grows with the depth.
-BELOW = ("seed*", "*/seed*", "*/*/seed*", "*/*/*/seed*")
+BELOW = ("seed*", "*/seed*", "*/*/seed*", "*/*/*/seed*", "*/*/*/*/seed*")
 SHOWN = 6
 
 
 def data_folder(run: Path) -> Path | None:
     """`data/{source}` beside `runs/{source}/...`, where the run stands in the pipeline's place."""
-    parents = run.resolve().parents
-    if len(parents) > 5 and parents[4].name == "runs":
-        return parents[5] / "data" / parents[3].name
+    # As it is named first: `runs` may be a link to another disk.
+    for place in (Path(os.path.abspath(run)), run.resolve()):
+        parents = place.parents
+        if len(parents) > 5 and parents[4].name == "runs":
+            return parents[5] / "data" / parents[3].name
     return None
 
 

@@ -15,14 +15,15 @@ from mktn.report.speeds import TEXT, conditions, measured, read_systems
 POINTS = (
     *("method", "type", "model", "variant", "dataset", "mode", "metric", "n", "iou"),
     *("value", "ci_low", "ci_high", "queries", "seeds", "reported"),
-    *("qps", "qps_low", "qps_high", "measured_on", "source"),
+    *("qps", "qps_low", "qps_high", "busy", "measured_on", "source"),
 )
 BARS = (
     *("method", "type", "model", "variant", "dataset", "mode", "metric"),
-    *("value", "low", "high", "reported", "queries", "measured_on", "source"),
+    *("value", "low", "high", "reported", "queries", "busy", "measured_on", "source"),
 )
 RECALL: Key = ("R", 1, 0.5)
 VPS: Key = ("VPS", None, None)
+# `busy`: 1 where something else took the processor while the system was measured, else 0.
 
 
 def speed_rows(
@@ -75,17 +76,17 @@ def _point(line: Line, own: Efficiency, runs: Sequence[Run], printed: str) -> li
     return [
         *(line.method, line.type, *line.system, own.dataset, line.mode, *RECALL),
         *(*two_decimals(recall), scored[0].queries, len(scored), printed),
-        *(*_three(own.modes[line.mode, TEXT].qps), conditions(own), own.source),
+        *(*_three(own.modes[line.mode, TEXT].qps), int(own.busy), conditions(own), own.source),
     ]
 
 
 def _bars(line: Line, own: Efficiency, printed: str) -> Iterator[list[object]]:
-    """VPS in the line's mode and, of a model as it is, with each video encoded once."""
-    for mode in (line.mode, "cached") if line.mode == "origin" else (line.mode,):
+    """VPS in the line's mode and, of a model alone, with each video encoded once and together."""
+    for mode in (line.mode, "cached", "multi_pair") if line.mode == "origin" else (line.mode,):
         yield [
             *(line.method, line.type, *line.system, own.dataset, mode, "VPS"),
             *(*_three(own.modes[mode, TEXT].vps), printed if mode == line.mode else ""),
-            *(own.queries, conditions(own), own.source),
+            *(own.queries, int(own.busy), conditions(own), own.source),
         ]
 
 

@@ -21,8 +21,8 @@ class Cell:
     """What stands in a cell, as it is written; nothing where `value` is empty.
 
     `best`: of what is measured in its column, or of what is reported in it, baselines left out.
-    `significant`: a difference whose interval excludes 0. `at_prior`: of R@1, the interval is not
-    above that of the train prior: it overlaps it, or is below it.
+    `significant`: a difference whose interval, as it is written, excludes 0. `at_prior`: of R@1,
+    the interval is not above that of the train prior: it overlaps it, or is below it.
     """
 
     value: str = ""
@@ -97,7 +97,8 @@ def _cell(kind: Kind, row: Row) -> Cell:
     if row.difference is None:
         return Cell()
     value, low, high = two_decimals(row.difference, sign="+")
-    excludes_zero = row.difference.ci_low > 0 or row.difference.ci_high < 0
+    # As it is written, so that figures, which are drawn from the csv, say the same.
+    excludes_zero = float(low) > 0 or float(high) < 0
     return Cell(value, low, high, significant=excludes_zero)
 
 

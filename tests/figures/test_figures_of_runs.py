@@ -71,8 +71,8 @@ def points(folder: Path, **changes: object) -> Path:
         folder / "figure3a.csv",
         POINTS,
         [
-            {"dataset": "charades", "measured_on": "one machine", **numbers, **row,
-             "value": 40 + n, "qps": 100 * 10**n / 2, **changes}
+            {"dataset": "charades", "measured_on": "one machine", "busy": 0, "seeds": 2,
+             **numbers, **row, "value": 40 + n, "qps": 100 * 10**n / 2, **changes}
             for n, row in enumerate(rows)
         ],
     )  # fmt: skip
@@ -98,18 +98,55 @@ def test_3a_has_a_point_a_system_with_intervals_in_both_directions(tmp_path: Pat
 
 def test_3b_has_a_bar_a_row_and_reported_ones_in_a_panel_of_their_own(tmp_path: Path) -> None:
     rows = [
-        {"method": "MMN", "mode": mode, "value": value, "low": value - 1, "high": value + 2,
-         "reported": reported, "dataset": "charades", "measured_on": "one machine"}
-        for mode, value, reported in (
-            ("origin", 3, 21.63), ("cached", 4, ""), ("multi_pair", 400, 48.38))
+        {"method": "MMN", "variant": variant, "mode": mode, "value": value, "low": value - 1,
+         "high": value + 2, "reported": reported, "dataset": "charades", "busy": 0,
+         "measured_on": "one machine"}
+        for variant, mode, value, reported in (
+            ("origin", "origin", 3, 21.63), ("origin", "cached", 4, ""),
+            ("origin", "multi_pair", 600, ""), ("plus_mktn", "multi_pair", 400, 48.38))
     ]  # fmt: skip
     measured, reported = drawn(speeds_figure, written(tmp_path / "b.csv", BARS, rows))
-    assert [bar.get_height() for bar in measured.patches] == [3, 4, 400]
+    # The model alone, answering all together too, stands beside +MKTN and not in its place.
+    assert [bar.get_height() for bar in measured.patches] == [3, 4, 600, 400]
     assert [bar.get_height() for bar in reported.patches] == [21.63, 48.38]
     assert measured.get_yscale() == "log"
     assert reported.get_yscale() == "linear"
     assert "reported" in reported.get_title()
-    assert len({bar.get_hatch() for bar in measured.patches}) == 3
+    assert len({bar.get_hatch() for bar in measured.patches}) == 4
+
+
+@pytest.mark.parametrize(("seeds", "said"), [(1, "over videos, one seed"), (3, "and 3 seeds")])
+def test_3a_says_whose_intervals_these_are(tmp_path: Path, seeds: int, said: str) -> None:
+    with styled():
+        figure = points_figure.draw(Inputs(data=(points(tmp_path, seeds=seeds),)))
+    assert said in " ".join(figure.get_supxlabel().split())
+
+
+def test_the_counts_and_bounds_of_many_bins_do_not_touch(tmp_path: Path) -> None:
+    rows = [
+        {"method": "MKTN", "model": "mktn", "variant": "full", "dataset": "charades",
+         "by": by, "bin": at, "low": at / 30, "high": (at + 1) / 30, "metric": "R", "n": 1,
+         "iou": 0.5, "value": 50, "ci_low": 40, "ci_high": 60, "queries": 100, "videos": 9,
+         "seeds": 1}
+        for by in ("start_share", "end_share")
+        for at in range(30)
+    ]  # fmt: skip
+    for axes in drawn(bins_figure, written(tmp_path / "l.csv", BINS, rows)):
+        for minor in (False, True):
+            labels = axes.get_xticklabels(minor=minor)
+            boxes = [label.get_window_extent() for label in labels if label.get_text()]
+            gaps = [b.x0 - a.x1 for a, b in itertools.pairwise(boxes)]
+            assert min(gaps) > 0
+
+
+@pytest.mark.parametrize("busy", [0, 1])
+def test_a_speed_beside_which_something_else_ran_is_named_on_the_figure(
+    tmp_path: Path, busy: int
+) -> None:
+    with styled():
+        figure = points_figure.draw(Inputs(data=(points(tmp_path, busy=busy),)))
+    said = " ".join(figure.get_supxlabel().split())
+    assert ("while these were measured: MKTN, MMN, MMN +MKTN" in said) == bool(busy)
 
 
 def curve_rows(seeds: Iterable[str], epochs: int, *quantities: str) -> list[dict[str, object]]:
@@ -141,6 +178,19 @@ def test_training_has_a_row_a_dataset_and_marks_the_selected_epoch(
         assert all((line.get_marker() == ".") == (epochs == 1) for line in curves)
         marked = [line.get_xydata().tolist() for line in axes.lines if line.get_marker() == "o"]
         assert marked == [[[epochs - 1, 10 * n + epochs - 1]] for n in (0, 1)]
+
+
+def test_every_row_of_training_counts_whole_epochs_and_every_term_is_named(tmp_path: Path) -> None:
+    rows = curve_rows(("0",), 1, "span", "csm")
+    rows = [row for row in rows if (row["dataset"], row["quantity"]) != ("charades", "csm")]
+    panels = drawn(training_figure, written(tmp_path / "t.csv", CURVES, rows))
+    shown = [axes for axes in panels if axes.get_visible()]
+    # A term that the first dataset does not have is named where it is first.
+    assert [axes.get_title() for axes in shown] == [
+        r"$L_\mathrm{span}$", "", r"$L_\mathrm{csm}$",
+    ]  # fmt: skip
+    for axes in shown:
+        assert all(float(at).is_integer() for at in axes.get_xticks())
 
 
 def test_negatives_have_phi_above_and_the_set_below(tmp_path: Path) -> None:
@@ -217,6 +267,19 @@ def test_ablations_have_a_line_a_variant_filled_where_zero_is_excluded(tmp_path:
             excludes = row["difference_high"] < 0 or row["difference_low"] > 0
             assert (bars.lines[0].get_markerfacecolor() != "white") == excludes
         assert any(list(line.get_xdata()) == [0, 0] for line in axes.lines)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"), [(1, "videos, 1 seed a"), (3, "and of seeds, 3 seeds")]
+)
+def test_ablations_say_what_their_intervals_are_of(tmp_path: Path, seeds: int, said: str) -> None:
+    rows = [row | {"seeds": seeds} for row in ablation_rows(["3"])]
+    path = written(tmp_path / "t.csv", COLUMNS, rows)
+    with styled():
+        figure = ablations_figure.draw(Inputs(data=(path,), settings=IOU))
+    text = " ".join(figure.get_supxlabel().split())
+    assert "95 % intervals of a paired bootstrap over" in text
+    assert said in text
 
 
 def test_series_differ_in_grey() -> None:

@@ -9,9 +9,10 @@ from mktn.cli import main
 from mktn.report.figure_data import COLUMNS
 
 ROWS = (
-    "MMN,FS,mmn,origin,charades,origin,VPS,200,190,230,21.63,63",
-    "MMN,FS,mmn,origin,charades,cached,VPS,300,290,330,,63",
-    "MMN,FS,mmn,plus_mktn,charades,multi_pair,VPS,600,590,630,48.38,63",
+    "MMN,FS,mmn,origin,charades,origin,VPS,200,190,230,21.63,63,0",
+    "MMN,FS,mmn,origin,charades,cached,VPS,300,290,330,,63,0",
+    "MMN,FS,mmn,origin,charades,multi_pair,VPS,700,690,730,,63,0",
+    "MMN,FS,mmn,plus_mktn,charades,multi_pair,VPS,600,590,630,48.38,63,1",
 )
 
 
@@ -31,6 +32,8 @@ def test_the_svg_has_text_as_text_and_says_its_source(tmp_path: Path) -> None:
         texts
     )
     assert any("source: synthetic" in text and "one machine" in text for text in texts)
+    # As the table of the same speeds says it.
+    assert "while these were measured: MMN +MKTN" in " ".join(texts)
     assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
 
 

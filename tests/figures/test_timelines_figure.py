@@ -16,9 +16,10 @@ from matplotlib.patches import Rectangle
 
 from mktn.cli import main
 from mktn.figures.figure import Inputs
-from mktn.figures.style import styled
+from mktn.figures.style import SERIES, styled
 from mktn.figures.timelines_figure import COLUMNS, draw
 from mktn.figures.timelines_figure import table as rows
+from mktn.report.layouts import TABLES
 from tests.features.numbered import number_in, write_numbered
 from tests.report.runs import VIDEOS, targets, write_run
 
@@ -201,6 +202,21 @@ def test_a_video_that_is_missing_or_broken_is_one_line(
         assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("tacos=here", "--videos: videos of a dataset that is not shown, found tacos, expected"),
+        ("charades=here", "--videos: two folders of videos, found charades"),
+    ],
+)
+def test_videos_that_would_not_be_used_are_refused(
+    drawn_from: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str], more: str,
+    said: str,
+) -> None:  # fmt: skip
+    assert command(tmp_path, {**drawn_from, "videos": [more, *drawn_from["videos"]]}) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_without_videos_it_says_so(drawn_from: dict[str, Any], tmp_path: Path) -> None:
     assert command(tmp_path, {**drawn_from, "videos": []}, pairs=1) == 0
     svg = (tmp_path / "f.svg").read_text()
@@ -248,6 +264,24 @@ def test_long_sentences_and_short_moments_stay_inside(tmp_path: Path) -> None:
         assert 0 <= box.y0 < box.y1 <= height, text
     assert len([t for t in texts if "kitchen" in t.get_text()]) in (3, 4)
     assert bars(figure)[1][1] - bars(figure)[1][0] == pytest.approx(0.1)
+
+
+def test_more_systems_than_looks_are_drawn(tmp_path: Path) -> None:
+    variants = [variant for model, variant in TABLES["3"].systems if variant != "full"]
+    systems = [("mktn", v) for v in ("full", *variants)] + [
+        (m, "origin") for m in ("mmn", "lcnet")
+    ]
+    systems.append(("ianet", "full"))
+    runs = [write_run(tmp_path, "charades", *system) for system in systems]
+    assert len(runs) > len(SERIES)
+    pairs = write_pairs(tmp_path, "a ball")
+    given = {
+        "metrics": [m for m, _ in runs],
+        "predictions": [p for _, p in runs],
+        "pairs": [pairs],
+    }
+    assert command(tmp_path, given, pairs=1) == 0
+    assert len(written(tmp_path)) == 1 + len(runs)
 
 
 def test_several_seeds_of_training_are_refused(

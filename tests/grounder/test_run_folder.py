@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from mktn.cli import main
-from mktn.grounder.run_folder import SHOWN, backbone_weights
+from mktn.grounder.run_folder import SHOWN, backbone_weights, data_folder
 
 
-@pytest.mark.parametrize("above", [1, 2, 3, 4])
+@pytest.mark.parametrize("above", [1, 2, 3, 4, 5])
 def test_a_folder_of_runs_names_them(
     run_folder: Path, videos: list[Path], capsys: pytest.CaptureFixture[str], above: int
 ) -> None:
@@ -55,3 +55,18 @@ def test_the_sources_own_backbone_goes_first(pipeline: Path) -> None:
     data = pipeline / "data" / "synthetic"
     assert backbone_weights(data, "c3d", None) == data / "backbones/c3d.safetensors"
     assert not backbone_weights(data, "s3d", None).exists()
+
+
+def test_runs_may_be_a_link_to_another_disk(tmp_path: Path) -> None:
+    disk, run = tmp_path / "disk/of/mine", "synthetic/charades/mktn/full/seed0"
+    (disk / run).mkdir(parents=True)
+    place = tmp_path / "project"
+    place.mkdir()
+    (place / "runs").symlink_to(disk)
+    assert data_folder(place / "runs" / run) == place / "data/synthetic"
+    # And a link to a run is where that is.
+    real = place / "real/runs" / run
+    real.mkdir(parents=True)
+    (tmp_path / "best").symlink_to(real)
+    assert data_folder(tmp_path / "best") == place / "real/data/synthetic"
+    assert data_folder(disk / run) is None

@@ -11,7 +11,11 @@ import pytest
 from mktn.engine.evaluate import EvaluationConfig
 from mktn.engine.metrics import paired_bootstrap
 from mktn.report.differences import nms_threshold
-from mktn.report.results import read_run
+from mktn.report.layouts import TABLES
+from mktn.report.results import Interval, read_run
+from mktn.report.rows import Row
+from mktn.report.table_cells import Column, column_cells
+from mktn.report.table_rows import Printed
 from tests.report.runs import (
     Moments,
     grids,
@@ -231,3 +235,18 @@ def test_a_metric_without_a_value_for_each_query_is_refused(
         metrics.write_text(json.dumps(document))
     assert tables(tmp_path, runs, table="4") == 2
     assert "metric has no value a query, found VPS" in capsys.readouterr().err
+
+
+def test_a_tiny_interval_that_is_written_as_zero_is_not_bold_and_so_no_figure_differs() -> None:
+    """Figures are drawn from the csv: what the table says of it must follow from what it holds."""
+    column = Column("R@1, IoU=0.5", "difference", ("R", 1, 0.5), "Full")
+    line = Printed("w/o CSM", "", ("mktn", "wo_csm"), "MKTN")
+    for low, significant in ((0.004, False), (0.006, True)):
+        row = Row(
+            "MKTN", "", "mktn", "wo_csm", "charades", column.key, None, 24, 1, "", "synthetic",
+            Interval(3.0, low, 6.0), "",
+        )  # fmt: skip
+        rows = {(line.system or ("", ""), line.method, column.key): row}
+        (cell,) = column_cells(column, [line], rows, TABLES["3"])
+        assert cell.significant is significant
+        assert (float(cell.low) > 0) is significant

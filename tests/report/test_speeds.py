@@ -267,7 +267,7 @@ def test_figure_3a_has_recall_against_speed_of_every_system(
     assert "--metrics" in capsys.readouterr().err
 
 
-def test_figure_3b_has_a_bar_before_cached_and_after(tmp_path: Path) -> None:
+def test_figure_3b_has_bars_of_origin_in_each_mode_and_of_plus_mktn(tmp_path: Path) -> None:
     systems = FIGURES["3b"].systems
     speeds = [str(write_efficiency(tmp_path, "charades", *s, vps=2.0)) for s in systems]
     assert figure(tmp_path, "3b", "--efficiency", *speeds) == 0
@@ -276,11 +276,27 @@ def test_figure_3b_has_a_bar_before_cached_and_after(tmp_path: Path) -> None:
     assert bars == [
         ("tan2d", "origin", "2.00", "12.43"),
         ("tan2d", "cached", "4.00", ""),
+        ("tan2d", "multi_pair", "6.00", ""),
         ("tan2d", "multi_pair", "6.00", "46.28"),
         ("mmn", "origin", "2.00", "21.63"),
         ("mmn", "cached", "4.00", ""),
+        ("mmn", "multi_pair", "6.00", ""),
         ("mmn", "multi_pair", "6.00", "48.38"),
         ("lcnet", "origin", "2.00", "23.88"),
         ("lcnet", "cached", "4.00", ""),
+        ("lcnet", "multi_pair", "6.00", ""),
         ("lcnet", "multi_pair", "6.00", "52.73"),
     ]
+    assert set(table["busy"]) == {"0"}
+
+
+def test_figures_of_speed_know_beside_which_something_else_ran(tmp_path: Path) -> None:
+    systems = FIGURES["3b"].systems
+    speeds = [write_efficiency(tmp_path, "charades", *system, vps=2.0) for system in systems]
+    path = next(path for path in speeds if path.name.endswith("mmn-origin-efficiency.json"))
+    document = json.loads(path.read_text())
+    document["modes"][2]["cpu_share"] = 0.5
+    path.write_text(json.dumps(document))
+    assert figure(tmp_path, "3b", "--efficiency", *map(str, speeds)) == 0
+    busy = pl.read_csv(tmp_path / "figure3b.csv").filter(busy=1)
+    assert set(busy.select("model", "variant").rows()) == {("mmn", "origin")}

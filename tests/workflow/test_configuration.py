@@ -83,6 +83,16 @@ def test_what_is_wrong_is_named_in_one_line(change: dict[str, Any], message: str
     assert "\n" not in str(error.value)
 
 
+def test_a_missing_key_is_named_and_not_the_whole_configuration() -> None:
+    """As of a configuration from before there was the key."""
+    older = {key: value for key, value in default().items() if key != "report"}
+    with pytest.raises(UserError) as error:
+        check(older, SCHEMA)
+    assert str(error.value).startswith("configuration, report: key is missing; add it")
+    with pytest.raises(UserError, match=r"configuration, report\.figures: key is missing"):
+        check(older | {"report": {"tables": [3]}}, SCHEMA)
+
+
 def test_numbers_given_inside_brackets_on_the_command_line_are_numbers() -> None:
     given = {"seeds": ["0", "12"], "losses": {"w_cl": "0.1", "learnable": "true"}, "lr": "1e-3"}
     expected = {"seeds": [0, 12], "losses": {"w_cl": 0.1, "learnable": True}, "lr": 0.001}

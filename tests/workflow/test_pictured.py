@@ -5,10 +5,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
 
 from mktn.config import for_dataset
+from mktn.engine.attention import AttentionConfig
 from mktn.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +37,11 @@ def scope(source: str = "synthetic", extracted: tuple[str, ...] = (), **changes:
         "expand": lambda pattern, dataset: [pattern.format(dataset=d) for d in dataset],
         "given_path": lambda dataset, key: f"mirror/{dataset}/{key}",
         "of": lambda dataset, *keys: _inside(for_dataset(config, dataset), keys),
+        "evaluation_settings": lambda wildcards: {
+            **dict.fromkeys(("source", "dataset", "partition", "device", "threads"), 1),
+            **{"seed": 0, "validation": "official", "loader": {}},
+            **for_dataset(config, wildcards.dataset)["evaluation"],
+        },
         "run_file": lambda name, dataset, system, seed: f"{dataset}/{'/'.join(system)}/{seed}",
     }
     exec((ROOT / "rules" / "pictured.smk").read_text(), names)
@@ -93,3 +100,23 @@ def test_named_pairs_stand_in_place_of_the_draw() -> None:
     given = scope(figures={"named": named, "maps": 1, "seed": 7})
     assert given.draw_of("charades", "maps") == {"pairs": 1, "seed": 7, "named": ["test/a#0"]}
     assert given.draw_of("tacos", "pairs") == {"pairs": 3, "seed": 7, "named": []}
+
+
+def test_maps_are_made_again_for_other_data_and_not_for_other_scores() -> None:
+    scored = {"notes": ["another"], "bootstraps": 9, "ns": [1], "nms": 0.4, "comparison": ">="}
+    of_tacos = SimpleNamespace(dataset="tacos")
+    evaluation = scope().config["evaluation"]
+    before = scope().attention_settings(of_tacos)
+    assert scope(evaluation=evaluation | scored).attention_settings(of_tacos) == before
+    assert scope(figures={"seed": 1}).attention_settings(of_tacos) != before
+    AttentionConfig(**{name: value for name, value in before.items() if name != "draw"})
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_the_caption_says_which_pairs_are_not_drawn(named: bool) -> None:
+    config = scope(figures={"named": {"charades": ["test/a#0"]} if named else {}}).config
+    job = SimpleNamespace(output=SimpleNamespace(svg="results/figure3c.svg"), config=config)
+    caption = jinja2.Template((ROOT / "workflow/report/figures.rst").read_text())
+    said = " ".join(caption.render(snakemake=job).split())
+    assert ("not picked by hand" in said) != named
+    assert ("Queries of charades are named in the configuration" in said) == named
