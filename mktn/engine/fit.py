@@ -1,11 +1,12 @@
 """The training loop: one variant on one dataset, selected on validation only."""
 
+import contextlib
 import copy
 import dataclasses
 import itertools
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +92,8 @@ class Training:
             weight_decay=settings.weight_decay,
             fused=late or None,
         )
-        self.late = LateCheck(self.optimizer, self.device) if late else None
+        together = self.processes.size > 1
+        self.late = LateCheck(self.optimizer, self.device, together) if late else None
         steps = sum(len(self._packed(epoch)) for epoch in range(settings.epochs))
         if not steps:
             raise UserError("there is no usable training pair", where="groups.parquet")
@@ -192,12 +194,12 @@ class Training:
     def _packed(self, epoch: int) -> list[np.ndarray]:
         return self.data.packed("train", epoch=epoch, seed=self.config.seed)
 
-    def _batches(self, packed: Iterable[np.ndarray]) -> Iterator["PairBatch"]:
+    def _batches(self, packed: Iterable[np.ndarray]) -> Generator["PairBatch"]:
         seed, part = self.config.seed, self.processes.part
         read = (self.data.batch(rows, related=True, seed=seed, part=part) for rows in packed)
         return self.data.ahead(read)
 
-    def first_batches(self, count: int) -> Iterator["PairBatch"]:
+    def first_batches(self, count: int) -> Generator["PairBatch"]:
         """The first batches of the epochs from the first on; a training that is profiled."""
         epochs = itertools.chain.from_iterable(map(self._packed, itertools.count()))
         self.network.train()
@@ -221,9 +223,10 @@ class Training:
             initial=at.position,
             disable=None if self.processes.first else True,
         )
-        for batch in self.meter.batches(bar):
-            self.step(batch)
-            between()
+        with contextlib.closing(read):  # also where a step raises
+            for batch in self.meter.batches(bar):
+                self.step(batch)
+                between()
         self._hear(wait=True)
         means = torch.stack(self.rows).mean(dim=0).tolist()
         row: dict[str, Any] = {"epoch": at.epoch, **dict(zip(at.terms, means, strict=True))}

@@ -30,10 +30,15 @@ class LateCheck:
 
     Once a loss or a gradient was not finite, no update after it changes anything, that one
     included: the parameters and the moments stay as they were before it.
+
+    `together`: whether other processes do the same steps. They account for a broken one by
+    exchanges and must all hear of it at the same step: none asks its device what is done already.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
-        self.optimizer, self.device = optimizer, device
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, device: torch.device, together: bool = False
+    ) -> None:
+        self.optimizer, self.device, self.together = optimizer, device, together
         self.broken = torch.zeros((), device=device)
         self._asked: collections.deque[tuple[Step, Tensor, torch.cuda.Event | None]]
         self._asked = collections.deque()
@@ -58,12 +63,15 @@ class LateCheck:
         """The first step that was not finite, of those that the device has done.
 
         `wait`: of all that were asked for. Otherwise the host waits only where it is MOST steps
-        ahead.
+        ahead; where processes stand together those steps are not looked at before.
         """
         while self._asked:
             step, flag, event = self._asked[0]
+            early = not wait and len(self._asked) <= MOST
+            if early and self.together:
+                return None
             if event is not None and not event.query():
-                if not wait and len(self._asked) <= MOST:
+                if early:
                     return None
                 event.synchronize()
             if flag:

@@ -75,20 +75,21 @@ def predict(
     # In float32 on every device: bfloat16 moves the best moment of some queries by a cell.
     with torch.inference_mode():
         batches = data.batches(split, order=order, seed=seed, alone=alone, part=part)
-        for batch in data.ahead(batches):
-            batch = batch.to(device)
-            outputs = model(batch, matching=False)
-            if not _answered(outputs):
-                raise UserError(
-                    "the model's answer is not a number",
-                    where=f"a query among {batch.pair_ids[0]} ... {batch.pair_ids[-1]}",
-                    do="look for a feature that is not finite in these videos",
-                )
-            pair_ids += batch.pair_ids
-            for threshold, answers in parts.items():
-                spans, scores = moments_of(outputs, batch, n, threshold)
-                answers.append((spans.cpu().numpy(), scores.cpu().numpy()))
-            between()
+        with contextlib.closing(data.ahead(batches)) as read:
+            for batch in read:
+                batch = batch.to(device)
+                outputs = model(batch, matching=False)
+                if not _answered(outputs):
+                    raise UserError(
+                        "the model's answer is not a number",
+                        where=f"a query among {batch.pair_ids[0]} ... {batch.pair_ids[-1]}",
+                        do="look for a feature that is not finite in these videos",
+                    )
+                pair_ids += batch.pair_ids
+                for threshold, answers in parts.items():
+                    spans, scores = moments_of(outputs, batch, n, threshold)
+                    answers.append((spans.cpu().numpy(), scores.cpu().numpy()))
+                between()
     return {
         threshold: Predictions(
             pair_ids,

@@ -74,16 +74,16 @@ def timed_steps(training: Training, steps: int) -> tuple[list[float], list[float
     """Seconds of each step, and of waiting for its batch, after as many that warm up."""
     walls: list[float] = []
     waits: list[float] = []
-    batches = training.first_batches(2 * steps)
-    while True:
-        asked = time.perf_counter()
-        batch = next(batches, None)
-        if batch is None:
-            return walls[len(walls) // 2 :], waits[len(waits) // 2 :]
-        waits.append(time.perf_counter() - asked)
-        training.step(batch)
-        _wait(training.device)
-        walls.append(time.perf_counter() - asked)
+    with contextlib.closing(training.first_batches(2 * steps)) as batches:
+        while True:
+            asked = time.perf_counter()
+            batch = next(batches, None)
+            if batch is None:
+                return walls[len(walls) // 2 :], waits[len(waits) // 2 :]
+            waits.append(time.perf_counter() - asked)
+            training.step(batch)
+            _wait(training.device)
+            walls.append(time.perf_counter() - asked)
 
 
 def dearest(training: Training, steps: int) -> list[Dear]:
@@ -91,8 +91,12 @@ def dearest(training: Training, steps: int) -> list[Dear]:
     activities = [ProfilerActivity.CPU]
     if training.device.type == "cuda":
         activities.append(ProfilerActivity.CUDA)
-    with _named_parts(training), profile(activities=activities) as profiler:
-        for batch in training.first_batches(steps):
+    with (
+        _named_parts(training),
+        profile(activities=activities) as profiler,
+        contextlib.closing(training.first_batches(steps)) as batches,
+    ):
+        for batch in batches:
             training.step(batch)
         _wait(training.device)
     return of_events(profiler.events() or [], steps, training.device.type == "cuda")

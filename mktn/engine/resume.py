@@ -67,8 +67,9 @@ class Checkpointer:
         stop, save, due = training.processes.rows(wishes).amax(dim=0).tolist()
         if not (stop or save or due):
             return
+        state = training.state()  # raises where a number is none, which is no matter of the disk
         try:
-            self.write(training)
+            self._write(training, *state)
         except (OSError, UserError) as error:
             if stop:
                 raise
@@ -90,9 +91,9 @@ class Checkpointer:
             if training.processes.first:
                 print(f"saved {_place(training)} in {self.path}", file=sys.stderr, flush=True)
 
-    def write(self, training: Training) -> None:
-        """Save the state as it is."""
-        tensors, values = training.state()
+    def _write(
+        self, training: Training, tensors: Mapping[str, Tensor], values: Mapping[str, Any]
+    ) -> None:
         failed: OSError | UserError | None = None
         if training.processes.first:
             try:

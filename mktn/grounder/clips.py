@@ -45,19 +45,29 @@ def cut(
             with av.open(f"file:{video}", metadata_errors="replace") as source:
                 sound = _Sound(source, target, start_s, end_s)
                 _write_pictures(target, first, shown, start_s, end_s)
-                sound.write()
+                sound.write(watch or (lambda at_s: None))
     except VideoError as error:
         raise UserError("video cannot be used", where=video, found=error) from error
     except av.FFmpegError as error:
         raise UserError("clip cannot be written", where=out, found=error) from error
 
 
+class _Watched(Decoded):
+    """Tells with each frame, also one that is never seen, which second is reached."""
+
+    def __init__(self, watch: Callable[[float], None]) -> None:
+        super().__init__()
+        self._watch = watch
+
+    def advance(self) -> None:
+        super().advance()
+        self._watch(self.duration_s)
+
+
 def _within(
     video: Path, start_s: float, end_s: float, watch: Callable[[float], None] | None
 ) -> Iterator[Picture]:
-    for picture in pictures(video, Decoded()):
-        if watch is not None:
-            watch(picture.start_s)
+    for picture in pictures(video, _Watched(watch or (lambda at_s: None))):
         if picture.start_s >= end_s:
             return
         if picture.end_s > start_s:
@@ -112,12 +122,13 @@ class _Sound:
             self._layout = AUDIO[channels - 1]
             self._to = target.add_stream("aac", rate=self._rate, layout=self._layout)
 
-    def write(self) -> None:
+    def write(self, watch: Callable[[float], None]) -> None:
         if self._from is None:
             return
         start_s, end_s = self._span_s
         resampler = av.AudioResampler("fltp", self._layout, self._rate)
         for decoded in self._source.decode(self._from):
+            watch(max(0.0, (decoded.time or 0.0) - self._zero_s))
             if decoded.time is None or decoded.time - self._zero_s >= end_s:
                 break
             for frame in resampler.resample(decoded):

@@ -41,8 +41,17 @@ class _Watched:
         return self.reader.shape
 
     def __call__(self, files: tuple[Path, ...], seen: Decoded) -> Iterator[Clip]:
+        counts, reached_s = seen.advance, 0.0
+
+        def advance() -> None:
+            counts()
+            self.watch(reached_s)
+
+        # With each frame: a clip may need any number of them, of a file whose clock stands all.
+        seen.advance = advance  # type: ignore[method-assign]
         for clip in self.reader(files, seen):
-            self.watch(clip.end_s)
+            reached_s = clip.end_s
+            self.watch(reached_s)
             yield clip
 
 

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -10,7 +10,7 @@ DEPTH = 2  # batches that wait, beside the one that is made
 POLL_S = 0.1  # how long a thread whose reader has gone may go on
 
 
-def read_ahead(items: Iterable[Item], depth: int = DEPTH) -> Iterator[Item]:
+def read_ahead(items: Iterable[Item], depth: int = DEPTH) -> Generator[Item]:
     """The same items in the same order; what making them raises is raised where they are read.
 
     The thread ends when all are read, or when the reader closes this iterator.

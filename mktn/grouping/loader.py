@@ -4,7 +4,7 @@ V videos, Q queries, T frames, C patches, L words, N pairs.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -87,11 +87,16 @@ class PairData:
         self.placed = place(self.reader, device)
         return self.placed.said
 
-    def ahead(self, batches: Iterable[PairBatch]) -> Iterator[PairBatch]:
-        """These batches, made while the ones before are computed where that can save time."""
-        if self.placed is None or not self.placed.ahead:
-            return iter(batches)
-        return read_ahead(batch.pinned() for batch in batches)
+    def ahead(self, batches: Iterable[PairBatch]) -> Generator[PairBatch]:
+        """These batches, made while the ones before are computed where that can save time.
+
+        Who stops before the end closes it, for the thread to end.
+        """
+        placed = self.placed
+        if placed is None or not placed.ahead:
+            yield from batches
+            return
+        yield from read_ahead(batch.pinned() if placed.pins else batch for batch in batches)
 
     def split(self, split: str) -> np.ndarray:
         """Row numbers of the usable pairs of a split, int64."""

@@ -3,6 +3,7 @@
 V videos, T frames, D global feature, C patches, D_p patch feature.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 
@@ -48,11 +49,12 @@ class ResidentFeatures:
 @dataclasses.dataclass(frozen=True)
 class Placed:
     """Where features are: on the device, or `resident` is None; `ahead`: whether batches are read
-    while the device computes; `said`: one line that says so."""
+    while the device computes; `said`: one line that says so; `pins`: whether a GPU copies them."""
 
     resident: ResidentFeatures | None
     ahead: bool
     said: str
+    pins: bool = False
 
 
 def place(reader: FeatureReader, device: torch.device) -> Placed:
@@ -64,10 +66,10 @@ def place(reader: FeatureReader, device: torch.device) -> Placed:
         return Placed(None, ahead, f"{size}: {held}{', ahead' if ahead else ''}")
     free = torch.cuda.mem_get_info(device)[0]
     if reader.gigabytes * 1e9 <= SHARE * free:
-        try:
+        with contextlib.suppress(torch.OutOfMemoryError):  # others use it too
             resident = ResidentFeatures(reader.store, device)
-            return Placed(resident, True, f"{size}: on {device}, batches are composed there")
-        except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()  # others use it too
+            said = f"{size}: on {device}, batches are composed there"
+            return Placed(resident, True, said, pins=True)
+        torch.cuda.empty_cache()  # behind the error, which holds what had found room
     said = f"{size}: {held}, read ahead and pinned ({free / 1e9:.3g} GB of {device} are free)"
-    return Placed(None, True, said)
+    return Placed(None, True, said, pins=True)

@@ -44,6 +44,9 @@ class Guard:
             await _refuse(scope, send, 421, "not a name of this server; ask for 127.0.0.1")
         elif origin != "" and (origin is None or not same_origin(origin, host)):
             await _refuse(scope, send, 403, "asked for by a page of another site")
+        elif not _navigates_or_ours(headers):
+            # Without an Origin, and unread by who asks; but each page holds memory for a while.
+            await _refuse(scope, send, 403, "asked for by a page of another site")
         elif not upload and _length(headers) > BODY_BYTES:
             await _refuse(scope, send, 413, "too large")
         elif scope["path"] not in PAGES and not scope["path"].startswith(FOLDERS):
@@ -61,6 +64,14 @@ def _only(headers: list[tuple[bytes, bytes]], name: bytes) -> str | None:
     if len(found) > 1:
         return None
     return found[0].decode("latin-1") if found else ""
+
+
+def _navigates_or_ours(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether the browser says that it is a page of ours that asks, or a person who comes here."""
+    if _only(headers, b"sec-fetch-site") in ("", "same-origin", "none"):
+        return True
+    navigates = _only(headers, b"sec-fetch-mode") == "navigate"
+    return navigates and _only(headers, b"sec-fetch-dest") == "document"
 
 
 def _length(headers: list[tuple[bytes, bytes]]) -> int:

@@ -28,11 +28,16 @@ class Ticket:
         """Leave the line, or end at the next picture."""
         self._stop.set()
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits any more."""
+        return self._stop.is_set()
+
     def done(self, share: float) -> None:
         """Called by the job as it goes on. Raises Cancelled."""
-        if self._stop.is_set():
+        if self.cancelled:
             raise Cancelled
-        self.share = min(max(share, 0.0), 1.0)
+        self.share = min(max(share, self.share), 1.0)  # pictures come first, then sound
 
 
 class Jobs:

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from nicegui import ui
 
 from mktn.grounder.grounder import Grounder
-from mktn.serve.guard import Guard
+from mktn.serve.guard import BODY_BYTES, Guard
 from mktn.serve.hosts import address
 from mktn.serve.page import Tab
 from mktn.serve.routes import Doors, add_routes
@@ -63,7 +63,7 @@ def serve(
     guarded: Any = Guard(app, host)
     config = uvicorn.Config(
         guarded, log_level="error", access_log=False, server_header=False, proxy_headers=False,
-        timeout_graceful_shutdown=LEAVE_S, lifespan="on",
+        timeout_graceful_shutdown=LEAVE_S, lifespan="on", ws_max_size=BODY_BYTES,
     )  # fmt: skip
     where = address(host, listening.getsockname()[1])
     with contextlib.suppress(KeyboardInterrupt):

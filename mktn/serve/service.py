@@ -16,7 +16,7 @@ from mktn.grounder.answers import Answer, EncodedVideo
 from mktn.grounder.clips import cut
 from mktn.grounder.ground import as_json, notes
 from mktn.grounder.grounder import Grounder
-from mktn.serve.jobs import Jobs, Ticket
+from mktn.serve.jobs import Cancelled, Jobs, Ticket
 from mktn.serve.uploads import Uploads
 from mktn.serve.videos import Shelf, Video, media_type, without_paths
 
@@ -98,29 +98,34 @@ class Service:
 
     def _encoded(self, ticket: Ticket, video: Video) -> EncodedVideo:
         version = video.version
-        if version not in self._seen:
+        found = self._seen.pop(version, None)  # another thread may forget it at any time
+        if found is None:
             found = self.grounder.encode(video.path, watch=self._watch(ticket, video))
             # The answers name the video as its owner does.
-            self._seen[version] = dataclasses.replace(found, name=video.name)
-            while len(self._seen) > KEPT:
-                self._seen.popitem(last=False)
-        self._seen.move_to_end(version)
-        return self._seen[version]
+            found = dataclasses.replace(found, name=video.name)
+        self._seen[version] = found
+        while len(self._seen) > KEPT:
+            self._seen.popitem(last=False)
+        return found
 
     def _copy(self, ticket: Ticket, video: Video) -> Playable:
         version = video.version
-        if version not in self._played:
+        found = self._played.pop(version, None)
+        if found is None:
             out = self._folder / f"{video.token}-{version[1]}.mp4"
             try:
                 cut(video.path, 0.0, FOREVER_S, out, self._watch(ticket, video))
             except UserError as error:
                 raise UserError(without_paths(error, video)) from error
-            self._played[version] = Playable(out, "video/mp4")
-            while len(self._played) > KEPT:
-                _, oldest = self._played.popitem(last=False)
-                oldest.path.unlink(missing_ok=True)
-        self._played.move_to_end(version)
-        return self._played[version]
+            if ticket.cancelled:  # what was made of a video that is forgotten goes with it
+                out.unlink(missing_ok=True)
+                raise Cancelled
+            found = Playable(out, "video/mp4")
+        self._played[version] = found
+        while len(self._played) > KEPT:
+            _, oldest = self._played.popitem(last=False)
+            oldest.path.unlink(missing_ok=True)
+        return found
 
     def as_it_is(self, video: Video) -> Playable | None:
         """The file itself, where browsers play it. Raises UserError where it is no video."""

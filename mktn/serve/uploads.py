@@ -13,6 +13,7 @@ from mktn.serve.videos import Video, new_token, refuse_no_video, shown_name
 
 MEGABYTE = 10**6
 FULL = 10  # uploads of the largest size that the folder holds at most
+IDLE_S = 60.0  # without a byte an upload is given up; it holds room that others could have
 A_TAB = 3  # videos that one tab keeps; a further one takes the place of the oldest
 
 
@@ -40,6 +41,7 @@ class Uploads:
                 do="set TMPDIR to a folder with room",
             ) from error  # fmt: skip
         self._sizes: dict[str, int] = {}  # by token, also of those that are on their way
+        self._looking = asyncio.Lock()
 
     async def receive(self, name: str, length: int | None, body: AsyncIterator[bytes]) -> Video:
         """Take an upload. name: for the eye alone; length: as announced, if it was.
@@ -57,11 +59,12 @@ class Uploads:
             with os.fdopen(
                 os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb"
             ) as out:
-                async for piece in body:
+                async for piece in _in_time(body):
                     self._take(token, len(piece))
                     out.write(piece)
             try:
-                await asyncio.to_thread(refuse_no_video, path)
+                async with self._looking:  # one at a time: each may need much memory
+                    await asyncio.to_thread(refuse_no_video, path)
             except VideoError as error:
                 raise Refused(415, f"{shown} is no video that can be used: {error}.") from error
         except OSError as error:
@@ -91,3 +94,16 @@ class Uploads:
     def close(self) -> None:
         """Remove the folder with all that is in it."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+async def _in_time(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces of a body; raises Refused where none comes for IDLE_S."""
+    while True:
+        try:
+            async with asyncio.timeout(IDLE_S):
+                piece = await anext(body)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise Refused(408, "The upload stood still for too long.") from error
+        yield piece

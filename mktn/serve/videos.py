@@ -1,5 +1,6 @@
 """Videos that can be asked about, known to the browser by tokens that nobody can guess."""
 
+import contextlib
 import dataclasses
 import os
 import secrets
@@ -11,10 +12,11 @@ import av
 
 from mktn.datasets.video_ids import VIDEO_SUFFIXES
 from mktn.errors import UserError
-from mktn.features.pictures import pictures
+from mktn.features.pictures import MAX_PIXELS, pictures
 from mktn.features.video import Decoded, VideoError
 
 LONGEST = 120  # characters of a name
+MOST_UNSEEN = 1000  # frames
 # Containers that hold what they play. Playlists and the like name other files, of this machine
 # too, whatever the file is called.
 CONTAINERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf"
@@ -65,31 +67,57 @@ class Shelf:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._tokens: dict[str, str] = {}
-        if folder is not None and not folder.is_dir():
+        if folder is None:
+            return
+        if not folder.is_dir():
             raise UserError("no such folder", where=folder, expected="a folder with videos")
+        try:
+            os.scandir(folder).close()
+        except OSError as error:
+            raise UserError("cannot be read", where=folder, found=error.strerror) from error
 
     def videos(self) -> Iterator[Video]:
         """What is in the folder now, by name; files that are named as videos are."""
         if self._folder is None or not self._folder.is_dir():
             return
-        with os.scandir(self._folder) as entries:
-            names = [entry.name for entry in entries if entry.is_file()]
+        names = []
+        # A link in a circle, or into a folder that is closed, must not take the page with it.
+        with contextlib.suppress(OSError), os.scandir(self._folder) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    names += [entry.name] if entry.is_file() else []
         for name in sorted(names):
             if os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES:
                 token = self._tokens.setdefault(name, new_token())
                 yield Video(token, shown_name(name), self._folder / name)
 
 
+class _Impatient(Decoded):
+    """Ends where many frames are decoded and none of them is seen: the clock stands."""
+
+    def advance(self) -> None:
+        super().advance()
+        if self.frames > MOST_UNSEEN:
+            raise VideoError(f"of the first {MOST_UNSEEN} frames none is ever seen")
+
+
 def refuse_no_video(path: Path) -> None:
-    """Raise VideoError where no picture of a file of somebody else can be decoded."""
+    """Raise VideoError where no picture of a file of somebody else can be decoded.
+
+    A decoder takes the memory that a file asks for: one that asks for much is not decoded.
+    """
     only = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
     if path.stat().st_size == 0:
         raise VideoError("empty file")
     try:
-        av.open(f"file:{path}", metadata_errors="replace", options=only).close()
+        with av.open(f"file:{path}", metadata_errors="replace", options=only) as container:
+            sizes = [(stream.width, stream.height) for stream in container.streams.video]
     except av.FFmpegError as error:
         raise VideoError("it is none of mp4, mov, WebM, mkv, avi, MPEG, flv and wmv") from error
-    next(pictures(path, Decoded()))
+    for width, height in sizes:
+        if width * height > MAX_PIXELS:
+            raise VideoError(f"too many pixels: {width} x {height}")
+    next(pictures(path, _Impatient()))
 
 
 def media_type(path: Path) -> str | None:

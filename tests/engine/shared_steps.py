@@ -18,6 +18,7 @@ from mktn.engine.criterion import Criterion, LossConfig
 from mktn.engine.distributed import Processes
 from mktn.engine.fit import Training
 from mktn.engine.grounding import grounding_loss
+from mktn.engine.late import Step
 from mktn.engine.objective import Objective
 from mktn.engine.run_config import RunConfig, TrainConfig
 from mktn.engine.train import model_config
@@ -172,6 +173,49 @@ def not_finite(data: PairData, processes: Processes, run: Path) -> str:
     return "it went on"
 
 
+class Event:
+    """The first process's device is fast, the other's slow."""
+
+    def __init__(self, done: bool) -> None:
+        self.query = lambda: done
+
+    def synchronize(self) -> None:
+        """It is done in the end."""
+
+
+def heard_late(data: PairData, processes: Processes) -> str:
+    """The line of a training that hears of the third step's loss after it, and where it stood.
+
+    The processes exchange a flag of each step meanwhile, as they do for checkpoints.
+    """
+    config = RunConfig("synthetic", "charades", train=TrainConfig(epochs=4), processes=2)
+    torch.manual_seed(0)
+    network = build("mktn", "full", model_config(data, {"width": 16, "heads": 2}))
+    criterion = Criterion(config.losses, VARIANTS["full"])
+    training = Training(network, criterion, data, config, None, processes, late=True)
+    late = training.late
+    assert late is not None
+    guard = late.guard
+
+    def with_event(step: Step) -> None:
+        guard(step)
+        of_step, flag, _ = late._asked.pop()
+        late._asked.append((of_step, flag, Event(processes.first)))  # type: ignore[arg-type]
+
+    late.guard = with_event  # type: ignore[method-assign]
+
+    def between() -> None:
+        processes.rows(torch.zeros(3, dtype=torch.int32))
+        if training.progress.step == 2:
+            criterion.config.__dict__["w_csm"] = float("nan")
+
+    try:
+        training.fit(between)
+    except UserError as error:
+        return f"after {training.progress.step} steps: {error}"
+    return "it went on"
+
+
 def main(rank: int, folder: Path, dataset: Path) -> None:
     torch.set_num_threads(1)
     for size in (3, 2):
@@ -188,6 +232,9 @@ def main(rank: int, folder: Path, dataset: Path) -> None:
             save_file(found, folder / f"resumed {rank}.safetensors")
             line = not_finite(data, Processes(torch.device("cpu"), rank, size), folder)
             (folder / f"not finite {rank}.txt").write_text(line)
+            data = PairData(*(dataset / name for name in NAMES), LoaderConfig(queries=4))
+            line = heard_late(data, Processes(torch.device("cpu"), rank, size))
+            (folder / f"late {rank}.txt").write_text(line)
         distributed.destroy_process_group()
 
 

@@ -69,6 +69,12 @@ def test_a_number_that_is_none_stops_all_processes_with_one_reason(shared: Path)
     assert len(account["pairs"]) > 4  # of the whole batch
 
 
+def test_processes_that_hear_late_of_a_number_that_is_none_stop_together(shared: Path) -> None:
+    lines = [(shared / f"late {rank}.txt").read_text() for rank in range(2)]
+    assert lines[0] == lines[1]
+    assert "epoch 0, step 2: the loss is not finite; nothing was updated" in lines[0]
+
+
 def test_shares_are_even_and_keep_videos_together() -> None:
     def at(queries: tuple[int, ...], processes: int) -> list[int]:
         return cuts([v for v, count in enumerate(queries) for _ in range(count)], processes)

@@ -3,6 +3,8 @@
 The device is a CPU here, told to behave so.
 """
 
+import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mktn.engine.criterion import Criterion, LossConfig
 from mktn.engine.fit import Training
+from mktn.engine.interrupts import Interrupts, Stopped
+from mktn.engine.late import MOST, LateCheck, Step
 from mktn.engine.objective import Objective
+from mktn.engine.resume import Checkpointer, read, write
 from mktn.engine.run_config import RunConfig, TrainConfig
 from mktn.engine.train import model_config
 from mktn.errors import UserError
 from mktn.grouping.loader import LoaderConfig, PairData
+from mktn.grouping.resident import Placed
 from mktn.models import build
 from mktn.models.similarity import frame_word_similarity, object_phrase_similarity
 from mktn.models.variants import VARIANTS
@@ -158,6 +164,116 @@ def test_nothing_is_updated_from_a_broken_step_on(
     assert stood.progress.step == 6
     for name, parameter in stood.network.named_parameters():
         assert torch.equal(parameter, before[name]), name
+
+
+class Event:
+    """A device's answer whether a step is done, which differs from process to process."""
+
+    def __init__(self, done: bool) -> None:
+        self.done = done
+
+    def query(self) -> bool:
+        return self.done
+
+    def synchronize(self) -> None:
+        self.done = True
+
+
+def test_processes_hear_of_a_broken_step_at_the_same_one(
+    training: Callable[..., Training],
+) -> None:
+    """Else one would account for it by exchanges while another goes on with other ones."""
+    stood = training(True)
+    batch = random_batch()
+
+    def heard(done: bool, together: bool) -> int:
+        """After how many steps a process whose device is fast, or slow, hears of the first."""
+        late = LateCheck(stood.optimizer, stood.device, together)
+        for number in range(1, 2 * MOST):
+            terms = {"total": torch.tensor(float("nan"))}
+            late.guard(Step(terms, torch.ones(()), batch, (0, number), 0.0))
+            step, flag, _ = late._asked.pop()
+            late._asked.append((step, flag, Event(done)))  # type: ignore[arg-type]
+            if late.first_broken():
+                return number
+        return 0
+
+    assert [heard(done, together=False) for done in (True, False)] == [1, MOST + 1]
+    assert [heard(done, together=True) for done in (True, False)] == [MOST + 1, MOST + 1]
+    both = LateCheck(stood.optimizer, stood.device, together=True)
+    terms = {"total": torch.tensor(float("nan"))}
+    both.guard(Step(terms, torch.ones(()), batch, (0, 0), 0.0))
+    assert both.first_broken() is None
+    assert both.first_broken(wait=True) is not None
+
+
+def test_a_checkpoint_after_a_broken_step_is_no_matter_of_the_disk(
+    training: Callable[..., Training], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stood = training(True)
+    late = stood.late
+    assert late is not None
+    late.first_broken = lambda wait=False: None  # type: ignore[method-assign]
+    checkpointer = Checkpointer(tmp_path, {}, 0.0, Interrupts())
+
+    def between() -> None:
+        if stood.progress.step == 3:
+            del late.first_broken  # as where the device has come to it now
+            checkpointer.between(stood)
+        stood.criterion.config.__dict__["w_csm"] = float("nan")
+
+    with pytest.raises(UserError, match="epoch 0, step 1: the loss is not finite"):
+        stood.fit(between)
+    assert stood.progress.step == 3  # and not one more
+    assert "not saved" not in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_training_with_the_late_check_goes_on_to_the_same_bits(
+    training: Callable[..., Training], tmp_path: Path
+) -> None:
+    whole, stopped = training(True), training(True)
+    whole.fit()
+
+    def stop() -> None:
+        if stopped.progress.step == 4:
+            tensors, values = stopped.state()
+            write(tmp_path / "state", tensors, values)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped.fit(stop)
+    again = training(True)
+    again.restore(*read(tmp_path / "state"))
+    assert again.optimizer.param_groups[0]["fused"]
+    again.fit()
+    for one, other in zip(whole.parameters, again.parameters, strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("validating", [False, True])
+def test_no_thread_is_left_where_a_training_stops(
+    validating: bool, training: Callable[..., Training], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that still reads while Python ends may bring the process down."""
+    stood = training(False)
+    stood.data.placed = Placed(None, ahead=True, said="")
+    packed = stood.data.packed
+    monkeypatch.setattr(stood.data, "packed", lambda *a, **k: 9 * packed(*a, **k))
+    stood.steps *= 9
+
+    def threads() -> int:
+        return sum(thread.name == "read_ahead" for thread in threading.enumerate())
+
+    def stop() -> None:
+        if stood.network.training is not validating:
+            assert threads() == 1
+            raise Stopped("now", signal.SIGTERM)
+
+    with pytest.raises(Stopped) as stopped:
+        stood.fit(stop)
+    assert stopped.value.__traceback__  # which holds what was under way
+    assert threads() == 0
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")

@@ -1,5 +1,6 @@
 """Clips start and end where the moment does, show what the video shows, and sound as it."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -11,6 +12,7 @@ from mktn.features.video import read_frames
 from mktn.grounder.clips import cut
 from tests.features.numbered import number_in, write_numbered
 from tests.features.odd_files import turn
+from tests.serve.hostile_files import write_still_clock
 
 TIMES_MS = [100 * i for i in range(60)]  # 6 s
 
@@ -89,3 +91,57 @@ def test_what_cannot_be_cut_is_one_line_and_leaves_nothing(tmp_path: Path) -> No
         with pytest.raises(UserError, match=r"nothing to cut|no such file"):
             cut(path, start_s, end_s, tmp_path / "out" / "clip.mp4")
     assert not list((tmp_path / "out").iterdir())
+
+
+class Enough(Exception):
+    """Nobody waits for the clip any more."""
+
+
+def test_a_clip_is_given_up_where_no_frame_is_ever_seen(tmp_path: Path) -> None:
+    write_still_clock(tmp_path / "v.mkv", 500)
+    told: list[float] = []
+
+    def watch(at_s: float) -> None:
+        told.append(at_s)
+        if len(told) == 20:
+            raise Enough
+
+    with pytest.raises(Enough):
+        cut(tmp_path / "v.mkv", 0.0, 10.0, tmp_path / "clip.mp4", watch)
+    assert told == [0.0] * 20
+    assert not (tmp_path / "clip.mp4").exists()
+
+
+def test_a_clip_is_given_up_in_its_sound_too(tmp_path: Path) -> None:
+    """Sound may be hours behind a picture of a second."""
+    video = with_long_sound(tmp_path / "v.mp4")
+    reached: list[float] = []
+
+    def watch(at_s: float) -> None:
+        reached.append(at_s)
+        if at_s > 3:
+            raise Enough
+
+    with pytest.raises(Enough):
+        cut(video, 0.0, 1e7, tmp_path / "clip.mp4", watch)
+    assert 3 < reached[-1] < 3.1
+    assert not (tmp_path / "clip.mp4").exists()
+
+
+def with_long_sound(path: Path) -> Path:
+    """Half a second of pictures and eight seconds of silence."""
+    with av.open(str(path), "w") as target:
+        stream = target.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        sound = target.add_stream("aac", rate=48_000, layout="mono")
+        for number in range(5):
+            frame = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
+            frame.pts = number
+            target.mux(stream.encode(frame))
+        target.mux(stream.encode())
+        for number in range(8 * 48):
+            quiet = av.AudioFrame.from_ndarray(np.zeros((1, 1000), np.float32), "fltp", "mono")
+            quiet.rate, quiet.pts, quiet.time_base = 48_000, 1000 * number, Fraction(1, 48_000)
+            target.mux(sound.encode(quiet))
+        target.mux(sound.encode())
+    return path

@@ -12,6 +12,7 @@ from mktn.features.reader import FeatureReader
 from mktn.features.store import ResampledStore
 from mktn.grouping import resident
 from mktn.grouping.ahead import read_ahead
+from mktn.grouping.batch import PairBatch
 from mktn.grouping.loader import LoaderConfig, PairData
 from mktn.grouping.resident import Placed, ResidentFeatures, place
 
@@ -86,6 +87,25 @@ def test_features_go_where_there_is_room(
     assert place(reader, gpu).resident is None
 
 
+def test_without_a_gpu_in_use_nothing_is_pinned(
+    small_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training on the CPU must not take a part of a GPU that is there."""
+    data = data_of(small_dataset, 0.0)
+    data.place(CPU)
+    pinned: list[PairBatch] = []
+
+    def note(batch: PairBatch) -> PairBatch:
+        pinned.append(batch)
+        return batch
+
+    monkeypatch.setattr(PairBatch, "pinned", note)
+    assert list(data.ahead(data.batches("val")))
+    assert not pinned
+    data.placed = Placed(None, ahead=True, said="", pins=True)
+    assert len(list(data.ahead(data.batches("val")))) == len(pinned)
+
+
 def test_a_batch_is_made_while_another_is_computed() -> None:
     made: list[int] = []
 
@@ -117,7 +137,7 @@ def test_an_error_is_raised_where_the_batch_is_read() -> None:
 def test_the_thread_ends_with_its_reader() -> None:
     read = read_ahead(iter(range(1000)))
     assert next(read) == 0
-    read.close()  # type: ignore[attr-defined]
+    read.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "read_ahead"]
 
 

@@ -135,3 +135,22 @@ def test_answers_keep_a_browser_to_this_server(server: Server) -> None:
 def test_only_uploads_may_be_large(server: Server) -> None:
     assert server.client.post("/_nicegui/other", content=bytes(BODY_BYTES)).json() == BODY_BYTES
     assert server.client.post("/_nicegui/other", content=bytes(BODY_BYTES + 1)).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("site", "mode", "dest", "status"),
+    [
+        ("same-origin", "no-cors", "video", 200),
+        ("none", "navigate", "document", 200),  # typed, or a bookmark
+        ("cross-site", "navigate", "document", 200),  # a link
+        ("cross-site", "navigate", "iframe", 403),
+        ("cross-site", "no-cors", "image", 403),
+        ("same-site", "no-cors", "empty", 403),  # another port of this machine
+    ],
+)
+def test_pages_of_others_do_not_ask_unseen(
+    server: Server, site: str, mode: str, dest: str, status: int
+) -> None:
+    """A browser sends no Origin with such requests."""
+    headers = {"sec-fetch-site": site, "sec-fetch-mode": mode, "sec-fetch-dest": dest}
+    assert server.client.get("/media/video", headers=headers).status_code == status

@@ -115,6 +115,23 @@ def test_a_question_ends_when_nobody_waits_for_it(
     assert not service._seen
 
 
+def test_a_copy_that_is_done_when_nobody_waits_any_more_is_not_kept(
+    service: Service, videos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tab was closed, and its uploads forgotten, at the last frame."""
+    video, ticket = Video("t", "a.mp4", videos[0]), Ticket()
+
+    def finished(video: Path, start_s: float, end_s: float, out: Path, watch: object) -> None:
+        ticket.cancel()
+        out.write_bytes(b"a copy")
+
+    monkeypatch.setattr(module, "cut", finished)
+    with pytest.raises(Cancelled):
+        asyncio.run(service.copy(ticket, video))
+    assert not list((service.uploads.folder / "copies").iterdir())
+    assert not service._played
+
+
 def test_an_upload_that_lasts_for_ever_is_not_watched_to_its_end(
     service: Service, videos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,3 +99,19 @@ def test_a_body_that_breaks_off_leaves_nothing(uploads: Uploads, content: bytes)
         receive(uploads, broken())
     assert not list(uploads.folder.iterdir())
     assert not uploads._sizes
+
+
+def test_an_upload_that_stands_still_is_given_up(
+    uploads: Uploads, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mktn.serve.uploads.IDLE_S", 0.05)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield content[:100]
+        await asyncio.sleep(10)
+        yield content[100:]
+
+    with pytest.raises(Refused, match="stood still") as refused:
+        asyncio.run(uploads.receive("a.mp4", len(content), body()))
+    assert refused.value.status == 408
+    assert not list(uploads.folder.iterdir())

@@ -8,6 +8,7 @@ from mktn.errors import UserError
 from mktn.features.pictures import Decoded, VideoError, pictures
 from mktn.serve.videos import Shelf, media_type, refuse_no_video, shown_name
 from tests.features.odd_files import numbered_frames, write_frames, write_sound
+from tests.serve.hostile_files import write_large, write_still_clock
 
 
 @pytest.mark.parametrize(
@@ -97,3 +98,42 @@ def test_a_file_that_names_other_files_is_refused(tmp_path: Path) -> None:
     for path in (concat, playlist):
         with pytest.raises(VideoError, match="none of mp4"):
             refuse_no_video(path)
+
+
+def test_a_shelf_leaves_out_what_cannot_be_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    (tmp_path / "circle.mp4").symlink_to("circle.mp4")
+    (tmp_path / "nowhere.mp4").symlink_to(tmp_path / "absent" / "b.mp4")
+    assert [video.name for video in Shelf(tmp_path).videos()] == ["a.mp4"]
+
+
+def test_a_folder_that_cannot_be_listed_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    shelf = Shelf(tmp_path)
+    monkeypatch.setattr("os.scandir", closed)
+    with pytest.raises(UserError, match="cannot be read"):
+        Shelf(tmp_path)
+    assert not list(shelf.videos())  # closed while the server runs
+
+
+def test_a_file_of_frames_that_nobody_sees_is_given_up_soon(tmp_path: Path) -> None:
+    path = tmp_path / "still"
+    write_still_clock(path, 1500)
+    with pytest.raises(VideoError, match="of the first 1000 frames none is ever seen"):
+        refuse_no_video(path)
+
+
+def test_a_picture_that_takes_too_much_memory_is_not_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_large(tmp_path / "large", 8192, 4098)
+    assert (tmp_path / "large").stat().st_size < 10**6
+    decoded: list[Path] = []
+    monkeypatch.setattr("mktn.serve.videos.pictures", lambda path, seen: decoded.append(path))
+    with pytest.raises(VideoError, match="too many pixels: 8192 x 4098"):
+        refuse_no_video(tmp_path / "large")
+    assert not decoded
