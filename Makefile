@@ -58,7 +58,7 @@ profile: $(READY) ## results/profile-charades-mktn-full.md: where the time of a 
 		results/profile-charades-mktn-full.md
 
 test: $(READY) ## the test suite
-	$(BIN)/python -m pytest -n $(CORES)
+	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
 
 test-faults: $(READY) ## kills, full disks and damaged files, done to the tiny DAG; some minutes
 	$(BIN)/python -m pytest -m faults -s tests/faults tests/workflow/test_damage.py

@@ -20,6 +20,17 @@ settings.register_profile("repeatable", derandomize=True, deadline=None, databas
 settings.load_profile("repeatable")
 
 
+# Fixtures that take long to make: in several processes, tests of one go to the same process.
+MADE_ONCE = ("finished", "pipeline", "mirror", "extracted", "done", "uninterrupted", "shared")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        if made := next((name for name in MADE_ONCE if name in names), None):
+            item.add_marker(pytest.mark.xdist_group(made))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real annotations and vectors; the test is skipped where it is absent."""

@@ -15,7 +15,7 @@ from tests.docs.pages import ROOT, commands, text_of
 from tests.docs.rows import ELSEWHERE
 
 SAYS = {
-    "test": [r"python -m pytest -n \d+$"],
+    "test": [r"python -m pytest -n \d+ --dist loadgroup$"],
     "test-faults": [r"pytest -m faults -s tests/faults tests/workflow/test_damage\.py$"],
     "test-docs": [r"pytest -m docs .*tests/docs$"],
     "test-browser": [r"^tests/browser/run "],
