@@ -1,5 +1,6 @@
 """R@1 by length or position of the moment, of Full, the other models and the train prior."""
 
+import itertools
 import math
 
 from matplotlib.axes import Axes
@@ -8,7 +9,7 @@ from matplotlib.figure import Figure
 from mktn.figures.figure import Inputs, NoSettings
 from mktn.figures.rows import Rows, around, read_rows, values
 from mktn.figures.style import SERIES, SMALL, Series, plain, sourced
-from mktn.report.binned_scores import BINS, LENGTHS, POSITIONS
+from mktn.report.binned_scores import BINS, DECIMALS, LENGTHS, POSITIONS
 from mktn.report.layouts import titles
 from mktn.report.results import BASELINES
 
@@ -24,13 +25,16 @@ AXES = {
 }
 PRIOR = Series("#777777", (0, (2, 2)), "x", "")
 PER_BIN = 0.38  # inches, at least, so that bounds and counts do not touch
-SPREAD = 0.6  # of a bin's width, over which its systems stand side by side
+# Shares of a bin's width: between two systems beside one another, and over all of them at most.
+# Points off the centre of their bin would read as other positions on the axis.
+APART, SPREAD = 0.06, 0.3
 
 
 def draw(inputs: Inputs) -> Figure:
-    """A row a dataset, a column a quantity; bins evenly spaced, with their bounds as ticks.
+    """A row a dataset, a column a quantity; bins drawn equally wide, with their bounds as ticks.
 
-    Below each bin stands how many queries it has. Raises UserError where the csv is another's.
+    Where the bins are not equally wide the axis says that it is not to scale. Below each bin
+    stands how many queries it has. Raises UserError where the csv is another's.
     """
     inputs.filled(NoSettings)
     rows = read_rows(inputs.data, BINS, NEEDED, OPTIONAL)
@@ -45,7 +49,8 @@ def draw(inputs: Inputs) -> Figure:
         for axes, by in zip(line, columns, strict=True):
             of_panel = [row for row in rows if (row["dataset"], row["by"]) == (dataset, by)]
             _panel(axes, of_panel, systems)
-            axes.set_xlabel(AXES[by])
+            scale = "" if _to_scale(_edges(of_panel)) else " (not to scale)"
+            axes.set_xlabel(AXES[by] + scale)
         # Markers at 0 are whole, and no interval leaves the panel.
         of_row = [row for row in rows if row["dataset"] == dataset]
         top = max(n for row in of_row for n in (row["value"], row["ci_high"], 10) if n == n)
@@ -70,7 +75,20 @@ def draw(inputs: Inputs) -> Figure:
     return figure
 
 
+def _edges(rows: Rows) -> list[float]:
+    """The bounds of the bins of a panel, in order."""
+    bins = {int(row["bin"]): row for row in rows}
+    return [bins[at]["low"] for at in sorted(bins)] + [bins[max(bins)]["high"]]
+
+
+def _to_scale(edges: list[float]) -> bool:
+    """Whether all bins are equally wide, as far as their written bounds tell."""
+    widths = [high - low for low, high in itertools.pairwise(edges)]
+    return max(widths) - min(widths) < 2.5 * 10**-DECIMALS
+
+
 def _panel(axes: Axes, rows: Rows, systems: list[tuple[str, str, str]]) -> None:
+    spread = min(APART * (len(systems) - 1), SPREAD)
     for number, system in enumerate(systems):
         of_system = [
             row
@@ -80,7 +98,7 @@ def _panel(axes: Axes, rows: Rows, systems: list[tuple[str, str, str]]) -> None:
         ]
         prior = system[0] in BASELINES
         look = PRIOR if prior else SERIES[number % len(SERIES)]
-        offset = SPREAD * (number / max(1, len(systems) - 1) - 0.5) if len(systems) > 1 else 0.0
+        offset = spread * (number / max(1, len(systems) - 1) - 0.5)
         bins, heights = values(of_system, "bin", "value")
         axes.errorbar(
             [at + offset for at in bins],
@@ -97,9 +115,10 @@ def _panel(axes: Axes, rows: Rows, systems: list[tuple[str, str, str]]) -> None:
         )
     unit = 1 if rows[0]["by"] == "length_s" else 100
     counts = {int(row["bin"]): row for row in rows}
-    edges = [counts[at]["low"] for at in sorted(counts)] + [counts[max(counts)]["high"]]
+    edges = _edges(rows)
     bounds = [f"{edge * unit:.3g}" for edge in edges]
     axes.set_xticks([at - 0.5 for at in range(len(edges))], bounds)
+    axes.grid(axis="x", color="#aaaaaa", linewidth=0.8)  # the borders of the bins
     axes.set_xticks(
         sorted(counts),
         [f"n={counts[at]['queries']:.0f}" for at in sorted(counts)],

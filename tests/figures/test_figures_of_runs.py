@@ -233,6 +233,43 @@ def test_bins_stand_between_their_bounds_with_their_counts(tmp_path: Path) -> No
     assert top > 95
 
 
+@pytest.mark.parametrize("systems", [1, 2, 7])
+def test_points_stand_near_the_centre_of_their_bin_with_its_borders_drawn(
+    tmp_path: Path, systems: int
+) -> None:
+    rows = [
+        {"method": f"M{system}", "model": f"m{system}", "variant": "v", "dataset": "charades",
+         "by": by, "bin": at, "low": f"{at / 5:.3f}", "high": f"{(at + 1) / 5:.3f}",
+         "metric": "R", "n": 1, "iou": 0.5, "value": 50, "ci_low": 40, "ci_high": 60,
+         "queries": 9, "videos": 9, "seeds": 1}
+        for system in range(systems)
+        for by in ("start_share", "end_share")
+        for at in range(5)
+    ]  # fmt: skip
+    start, _ = drawn(bins_figure, written(tmp_path / "l.csv", BINS, rows))
+    at = [bars.lines[0].get_xdata() for bars in errorbars(start)]
+    assert len({x[0] for x in at}) == systems
+    off = max(abs(float(x) - k) for xs in at for k, x in enumerate(xs))
+    assert off <= (0.04 if systems <= 2 else 1 / 6)
+    borders = start.get_xgridlines()
+    assert [line.get_xdata()[0] for line in borders] == [k - 0.5 for k in range(6)]
+    assert all(line.get_visible() and to_rgb(line.get_color())[0] < 0.75 for line in borders)
+
+
+@pytest.mark.parametrize(("edges", "said"), [((0, 1 / 3, 2 / 3, 1), False), ((0, 2, 9), True)])
+def test_an_axis_of_bins_of_other_widths_says_that_it_is_not_to_scale(
+    tmp_path: Path, edges: tuple[float, ...], said: bool
+) -> None:
+    rows = [
+        {"method": "M", "model": "m", "variant": "v", "dataset": "charades", "by": "length_s",
+         "bin": at, "low": f"{low:.3f}", "high": f"{high:.3f}", "metric": "R", "n": 1,
+         "iou": 0.5, "value": 50, "queries": 9, "videos": 9, "seeds": 1}
+        for at, (low, high) in enumerate(itertools.pairwise(edges))
+    ]  # fmt: skip
+    (axes,) = drawn(bins_figure, written(tmp_path / "l.csv", BINS, rows))
+    assert ("not to scale" in axes.get_xlabel()) == said
+
+
 def ablation_rows(names: Iterable[str]) -> list[dict[str, object]]:
     variants = {line.variant: None for name in names for line in ABLATIONS[name].lines}
     return [
