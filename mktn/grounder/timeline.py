@@ -1,4 +1,8 @@
-"""A picture of the answers: frames of each video above its seconds, and a row a sentence."""
+"""A picture of the answers: frames of each video above its seconds, a lane a moment.
+
+The moments of a sentence stand below one another, best on top, as on the page of `mktn serve`:
+in one row those that overlap would hide one another.
+"""
 
 import importlib.util
 import textwrap
@@ -6,17 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mktn.errors import UserError
 from mktn.figures.strip import draw_strip
 from mktn.files import written_beside
-from mktn.grounder.answers import Answer, EncodedVideo
+from mktn.grounder.answers import Answer, EncodedVideo, Moment
 
-WIDTH, STRIP, ROW, AXIS = 11.0, 1.0, 0.55, 0.55  # inches
-LABELS = 0.28  # share of the width
+WIDTH, STRIP, AXIS = 11.0, 1.0, 0.55  # inches
+LANE, APART, LEAST = 0.19, 0.13, 0.42  # inches: a moment, between sentences, of a sentence
+LABELS, SECONDS = 0.28, 0.11  # shares of the width, left of the lanes and right of them
+_LANES = 0.98 - LABELS - SECONDS
 KINDS = (".png", ".svg", ".pdf")
-SHADES = ("#1b4f72", "#7fb3d5", "#c5dcec")  # from best to worst; they differ in grey as well
+SHADES = ("#1b4f72", "#7fb3d5")  # of the best, of the others; they differ in grey as well
+MOST = 10  # moments of a sentence that are drawn: a picture of hundreds is read by nobody
 TEXT = 46  # characters of a sentence in a line
 
 
@@ -42,7 +47,10 @@ def plot(videos: Sequence[EncodedVideo], answers: Sequence[Answer], out: Path) -
     shown = [one for one in videos if any(answer.video == one.name for answer in answers)]
     rows = {one.name: [a for a in answers if a.video == one.name] for one in shown}
     strips = [0.0 if one.path is None else STRIP for one in shown]
-    sizes = [(s, ROW * len(rows[v.name]) + AXIS) for s, v in zip(strips, shown, strict=True)]
+    sizes = [
+        (strip, sum(map(_tall, rows[one.name])) + AXIS)
+        for strip, one in zip(strips, shown, strict=True)
+    ]
     height = sum(strip + lines for strip, lines in sizes) + 0.45 * len(shown)
     figure = Figure(figsize=(WIDTH, height))
     top = height
@@ -51,7 +59,7 @@ def plot(videos: Sequence[EncodedVideo], answers: Sequence[Answer], out: Path) -
         _title(figure, one, top / height)
         if one.path is not None:
             top -= strip
-            place = (0.98 - LABELS) * WIDTH, STRIP
+            place = _LANES * WIDTH, STRIP
             draw_strip(_axes(figure, top, strip, height), one.path, one.duration_s, place)
         top -= lines
         _rows(_axes(figure, top + AXIS, lines - AXIS, height), one, rows[one.name])
@@ -61,7 +69,7 @@ def plot(videos: Sequence[EncodedVideo], answers: Sequence[Answer], out: Path) -
 
 
 def _axes(figure: Any, bottom: float, tall: float, height: float) -> Any:
-    axes = figure.add_axes((LABELS, bottom / height, 0.98 - LABELS, tall / height))
+    axes = figure.add_axes((LABELS, bottom / height, _LANES, tall / height))
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.set_yticks([])
@@ -76,37 +84,49 @@ def _title(figure: Any, one: EncodedVideo, at: float) -> None:
                 weight="bold", va="bottom")  # fmt: skip
 
 
+def _tall(answer: Answer) -> float:
+    """Inches of a sentence and its moments."""
+    return max(LEAST, LANE * len(answer.moments[:MOST])) + APART
+
+
 def _rows(axes: Any, one: EncodedVideo, answers: Sequence[Answer]) -> None:
     from mktn.figures.style import plain
 
     axes.set_xlim(0, one.duration_s)
-    axes.set_ylim(len(answers), 0)
+    axes.set_ylim(sum(map(_tall, answers)), 0)  # inches
     axes.set_xlabel("seconds", fontsize=8)
     axes.tick_params(labelsize=8)
-    for row, answer in enumerate(answers):
-        axes.axhline(row + 0.95, color="#dddddd", linewidth=0.5)
-        axes.text(-0.01, row + 0.5, plain(_folded(answer.sentence)), ha="right", va="center",
+    top = 0.0
+    for answer in answers:
+        tall = _tall(answer)
+        axes.axhline(top + tall, color="#bbbbbb", linewidth=0.5)
+        axes.text(-0.01, top + tall / 2, plain(_said(answer)), ha="right", va="center",
                   fontsize=8, transform=axes.get_yaxis_transform())  # fmt: skip
-        moments = answer.moments[: len(SHADES)]
-        for rank in reversed(range(len(moments))):
-            one_moment = moments[rank]
-            thin = 0.62 if rank == 0 else 0.62 - 0.2 * rank
-            axes.broken_barh(
-                [(one_moment.start_s, one_moment.end_s - one_moment.start_s)],
-                (row + 0.5 - thin / 2, thin), facecolor=SHADES[rank],
-                edgecolor="white", linewidth=0.5,
-            )  # fmt: skip
-        if moments:
-            best = moments[0]
-            middle = (best.start_s + best.end_s) / 2
-            axes.text(
-                float(np.clip(middle, 0.06 * one.duration_s, 0.94 * one.duration_s)), row + 0.5,
-                f"{best.start_s:.1f}\u2013{best.end_s:.1f} s", color="white", fontsize=7,
-                ha="center", va="center",
-                bbox={"facecolor": SHADES[0], "edgecolor": "none", "pad": 1.0},
-            )  # fmt: skip
+        moments = answer.moments[:MOST]
+        first = top + (tall - LANE * len(moments)) / 2
+        for rank, moment in enumerate(moments):
+            _lane(axes, moment, rank, first + LANE * (rank + 0.5))
+        top += tall
 
 
-def _folded(sentence: str) -> str:
-    lines = textwrap.wrap(sentence, TEXT)
-    return "\n".join(lines[:2]) + ("..." if lines[2:] else "")
+def _lane(axes: Any, moment: Moment, rank: int, middle: float) -> None:
+    """A track as wide as the video, the moment on it, and its seconds right of it."""
+    axes.axhline(middle, color="#eeeeee", linewidth=1.0, zorder=0)
+    axes.broken_barh(
+        [(moment.start_s, moment.end_s - moment.start_s)], (middle - 0.36 * LANE, 0.72 * LANE),
+        facecolor=SHADES[rank > 0], edgecolor=SHADES[rank > 0], linewidth=0.5,
+    )  # fmt: skip
+    # Beside the bars, so that no text reads as a longer moment.
+    axes.text(
+        1.01, middle, f"{rank + 1}  {moment.start_s:.1f}\u2013{moment.end_s:.1f} s", va="center",
+        fontsize=8, weight="bold" if rank == 0 else "normal",
+        color="black" if rank == 0 else "#444444", transform=axes.get_yaxis_transform(),
+    )  # fmt: skip
+
+
+def _said(answer: Answer) -> str:
+    """The sentence, in two lines at most, and where not all of its moments stand there, that."""
+    lines = textwrap.wrap(answer.sentence, TEXT)
+    said = "\n".join(lines[:2]) + ("..." if lines[2:] else "")
+    count = len(answer.moments)
+    return said + (f"\nthe best {MOST} of {count} moments" if count > MOST else "")
