@@ -80,6 +80,7 @@ def test_each_table_has_a_caption_of_its_own(name: int | str) -> None:
     assert f"Table {layout.number} of the {layout.paper} paper" in " ".join(text.split())
     assert "Source: synthetic; training seeds: 0." in text
     assert "Not comparable" in text
+    assert ("another seed moves scores by points" in text) == layout.scored
 
 
 @pytest.mark.parametrize("name", CONFIG["report"]["figures"])
@@ -110,6 +111,10 @@ def test_the_description_says_source_and_seeds(seeds: list[int]) -> None:
     assert "not comparable" in text
     assert f"**Training seeds**: {', '.join(map(str, seeds))}." in text
     assert ("one seed" in text) == (len(seeds) == 1)
+    # What no second training has confirmed does not count: it is clear over videos alone.
+    plain = " ".join(text.split())
+    assert ("clear over videos, not over seeds" in plain) == (len(seeds) == 1)
+    assert ("A difference counts where its own interval" in plain) == (len(seeds) > 1)
 
 
 def test_a_report_of_nothing_is_one_line(tmp_path: Path) -> None:
