@@ -11,6 +11,7 @@ from mktn.report.latex_text import comment, escaped, marked, number
 from mktn.report.sources import SOURCE_CAPTIONS, SOURCE_SENTENCES
 from mktn.report.table_cells import AT_PRIOR, Cell, Column, Kind
 from mktn.report.table_grid import GridLine, Section, Table
+from mktn.report.table_notes import ONE_SEED
 
 COLUMN_WIDE = 8  # columns that stand in one column of a page of two
 # \resizebox would widen too.
@@ -82,6 +83,9 @@ def _caption(table: Table, section: Section) -> str:
             f"Δ: ours minus {of_kind['difference'].against}, in points; a star where the 95 %"
             " interval of a paired bootstrap excludes 0."
         )
+    if scores and len(section.seeds) == 1:
+        stars = " and stars" if "difference" in of_kind else ""
+        said.append(f"**One training seed**: intervals{stars} {ONE_SEED}.")
     if not all(column.scores for column in section.columns):
         said.append("Speeds of ours: median and quartiles.")
     if "paper" in of_kind:
@@ -161,7 +165,7 @@ def _line(
     if not any(cell.low for cell in cells):
         return [_row(first)]
     below = ["", *([""] if typed else []), *map(_interval, cells)]
-    return [_row(first).removesuffix(r"\\") + r"\\*[-2pt]", _row(below)]
+    return [_row(first).removesuffix(r"\\") + r"\\*[-2.5pt]", _row(below)]
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from mktn.report.table_rows import Printed
 
 Kind = Literal["ours", "difference", "paper"]
 PRIOR = ("train-prior", "baseline")
-AT_PRIOR = "not above the train prior: its interval overlaps that of train-prior, or is below it."
+AT_PRIOR = "not above the train prior: the intervals overlap, or it is below."
 
 RowsOf = Mapping[tuple[System, str, Key], Row]  # by system, method and metric
 
@@ -21,7 +21,7 @@ class Cell:
     """What stands in a cell, as it is written; nothing where `value` is empty.
 
     `best`: of what is measured in its column, or of what is reported in it, baselines left out.
-    `significant`: a difference whose interval, as it is written, excludes 0. `at_prior`: of R@1,
+    `significant`: a difference whose interval, as it is written, excludes 0. `at_prior`: of R@n,
     the interval is not above that of the train prior: it overlaps it, or is below it.
     """
 
@@ -72,16 +72,14 @@ def is_baseline(line: Printed) -> bool:
     return line.system is not None and line.system[0] in BASELINES
 
 
-def column_cells(
-    column: Column, lines: Sequence[Printed], rows: RowsOf, layout: Layout
-) -> list[Cell]:
+def column_cells(column: Column, lines: Sequence[Printed], rows: RowsOf) -> list[Cell]:
     """The cells of one column, one a line."""
     found = [rows.get((line.system or ("", ""), line.method, column.key)) for line in lines]
     cells = [_cell(column.kind, row) if row else Cell() for row in found]
     for at in _best(column, lines, cells):
         cells[at] = replace(cells[at], best=True)
     prior = rows.get((PRIOR, PRIOR[0], column.key))
-    if layout.compares and column.kind == "ours" and column.key[:2] == ("R", 1):
+    if column.kind == "ours" and column.key[0] == "R":
         for at, (line, row) in enumerate(zip(lines, found, strict=True)):
             if not is_baseline(line) and _not_above(row, prior):
                 cells[at] = replace(cells[at], at_prior=True)
@@ -120,4 +118,5 @@ def _best(column: Column, lines: Sequence[Printed], cells: Sequence[Cell]) -> li
 def _not_above(row: Row | None, prior: Row | None) -> bool:
     if row is None or prior is None or row.value is None or prior.value is None:
         return False
-    return row.value.ci_low <= prior.value.ci_high
+    # As they are written, for the same reason.
+    return float(row.numbers()[1]) <= float(prior.numbers()[2])

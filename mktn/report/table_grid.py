@@ -116,7 +116,7 @@ def _lines(
     rows_of = {((row.model, row.variant), row.method, row.key): row for row in rows}
     there = {(row.model, row.variant) for row in rows}
     printed = [line for line in lines if (line.system or ("", "")) in there]
-    cells = [column_cells(column, printed, rows_of, layout) for column in columns]
+    cells = [column_cells(column, printed, rows_of) for column in columns]
     return [
         GridLine(
             line.name,

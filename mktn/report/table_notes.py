@@ -12,6 +12,8 @@ from mktn.report.rows import has_methods
 from mktn.report.sources import VALIDATION
 from mktn.report.speeds import Speed
 
+ONE_SEED = "ignore that another seed moves scores by points"
+
 
 def seeds_of(runs: Sequence[Run]) -> list[int]:
     """The training seeds, in order."""
@@ -27,9 +29,15 @@ def seeds_sentence(runs: Sequence[Run]) -> str:
     joined = "Values are means over seeds; intervals join seeds (Student's t) and videos."
     seeds = seeds_of(runs)
     if any(of_dataset != set(seeds) for of_dataset in by_dataset.values()):
-        return f"**Training seeds differ between datasets** and stand under each. {joined}"
+        alone = any(len(of_dataset) == 1 for of_dataset in by_dataset.values())
+        one = f" Of a dataset with one seed, intervals are over videos: they {ONE_SEED}."
+        said = f"**Training seeds differ between datasets** and stand under each. {joined}"
+        return said + one * alone
     if len(seeds) == 1:
-        return f"**One training seed** a variant: {seeds[0]}."
+        return (
+            f"**One training seed** a variant: {seeds[0]}. Intervals are over videos alone:"
+            f" they {ONE_SEED}."
+        )
     return f"**{len(seeds)} training seeds** a variant: {', '.join(map(str, seeds))}. {joined}"
 
 

@@ -134,7 +134,7 @@ def _tabular(
             intervals = _cells(row, width)
             assert not any(intervals[:names])
         cells = above or _cells(row, width)
-        if not above and row.endswith(r"\\*[-2pt]"):
+        if not above and row.endswith(r"\\*[-2.5pt]"):
             above = cells
             continue
         below_of = intervals if above else [""] * width
@@ -149,7 +149,7 @@ def _tabular(
 
 
 def _cells(row: str, width: int) -> list[str]:
-    content, end = re.fullmatch(r"(.*?) (\\\\(?:\*\[-2pt\])?)", row).groups()  # type: ignore[union-attr]
+    content, end = re.fullmatch(r"(.*?) (\\\\(?:\*\[-2\.5pt\])?)", row).groups()  # type: ignore[union-attr]
     assert end
     cells = [cell.strip() for cell in re.split(r"(?<!\\)&", content)]
     assert len(cells) == width, row

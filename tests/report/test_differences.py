@@ -11,7 +11,6 @@ import pytest
 from mktn.engine.evaluate import EvaluationConfig
 from mktn.engine.metrics import paired_bootstrap
 from mktn.report.differences import nms_threshold
-from mktn.report.layouts import TABLES
 from mktn.report.results import Interval, read_run
 from mktn.report.rows import Row
 from mktn.report.table_cells import Column, column_cells
@@ -247,6 +246,6 @@ def test_a_tiny_interval_that_is_written_as_zero_is_not_bold_and_so_no_figure_di
             Interval(3.0, low, 6.0), "",
         )  # fmt: skip
         rows = {(line.system or ("", ""), line.method, column.key): row}
-        (cell,) = column_cells(column, [line], rows, TABLES["3"])
+        (cell,) = column_cells(column, [line], rows)
         assert cell.significant is significant
         assert (float(cell.low) > 0) is significant

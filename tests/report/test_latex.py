@@ -12,6 +12,7 @@ import pytest
 from mktn.report.latex_text import ACCENTS, GREEK, SIGNS, SPECIAL, escaped, marked
 from mktn.report.layouts import DATASET_TITLES, TABLES
 from mktn.report.table_cells import AT_PRIOR
+from mktn.report.table_notes import ONE_SEED
 from tests.report.latex_file import Float, Number, check, floats
 from tests.report.runs import (
     SYSTEMS,
@@ -164,35 +165,98 @@ def test_source_protocol_and_packages_are_said(made: Path, table: str) -> None:
         assert (one.environment == "table*") == (table not in ("ianet3", "ianet4"))
 
 
-def test_a_model_that_is_not_above_the_train_prior_is_marked_in_both_formats(
-    tmp_path: Path,
+@pytest.mark.parametrize(("table", "other"), [("1", "mmn/origin"), ("3", "mktn/wo_csm")])
+def test_a_score_that_is_not_above_the_train_prior_is_marked_in_both_formats(
+    tmp_path: Path, table: str, other: str
 ) -> None:
     spans = targets("charades")[2]
-    prior = {0.5: random_moments("charades", "prior")[0.5] + 6.0}
+    prior = {0.5: random_moments("charades", "prior")[0.5] + 16.0}
     answered = {0.5: spans[:, None].repeat(5, axis=1)}
+    model, variant = other.split("/")
     runs = [
         write_run(tmp_path, "charades", "mktn", "full", moments=answered),
-        write_run(tmp_path, "charades", "mmn", "origin", moments=prior),
+        write_run(tmp_path, "charades", model, variant, moments=prior),
         write_run(tmp_path, "charades", "train-prior", "baseline", moments=prior),
     ]
-    assert tables(tmp_path, runs, "--variants", "mktn/full", "mmn/origin", table="1") == 0
-    (one,) = read(tmp_path, "1")
+    given = ("--variants", "mktn/full", other)
+    assert tables(tmp_path, runs, *given, table=table) == 0
+    stem = TABLES[table].stem
+    (line,) = (one for one in TABLES[table].lines if one.system == (model, variant))
+    titles = {f"R@{n}, IoU={iou}" for n in (1, 5) for iou in ("0.5", "0.7")}
+    (one,) = read(tmp_path, table)
     marked_so = {(name, *c) for name, cells in one.lines for c, n in cells.items() if n.dagger}
-    assert marked_so == {("MMN", f"R@1, IoU={iou}", "ours") for iou in ("0.5", "0.7")}
+    assert marked_so == {(escaped(line.name), title, "ours") for title in titles}
     assert AT_PRIOR in one.caption
-    text = (tmp_path / "table1.md").read_text()
+    text = (tmp_path / f"{stem}.md").read_text()
     assert f"\n\n†: {AT_PRIOR}\n\n" in text
     (grid,) = grids(text)
     assert {
-        (line[0], head)
-        for line in grid
-        for head, cell in zip(grid[0], line, strict=True)
+        (cells[0].split(" (`")[0], head)
+        for cells in grid
+        for head, cell in zip(grid[0], cells, strict=True)
         if "†" in cell
-    } == {("MMN (`mmn/origin`)", f"R@1, IoU={i}<br>ours") for i in (0.5, 0.7)}
+    } == {(line.name, f"{title}<br>ours") for title in titles}
     # Without the baseline nothing can be said of it.
-    assert tables(tmp_path, runs[:2], "--variants", "mktn/full", "mmn/origin", table="1") == 0
-    assert "†" not in (tmp_path / "table1.md").read_text()
-    assert "dagger" not in (tmp_path / "table1.tex").read_text()
+    assert tables(tmp_path, runs[:2], *given, table=table) == 0
+    assert "†" not in (tmp_path / f"{stem}.md").read_text()
+    assert "dagger" not in (tmp_path / f"{stem}.tex").read_text()
+
+
+@pytest.mark.parametrize("table", [name for name, one in TABLES.items() if one.scored])
+def test_every_table_of_scores_marks_what_is_not_above_the_train_prior(
+    made: Path, table: str
+) -> None:
+    text = (made / f"{TABLES[table].stem}.md").read_text()
+    count = 0
+    for one, (_, _, *printed) in zip(read(made, table), grids(text), strict=True):
+        row = look_up(made, table, one)
+        for at, (name, cells) in enumerate(one.lines):
+            of_line = 0
+            for (title, head), cell in cells.items():
+                low = row(name, title)["ci_low"] if HEADS[head] == "ours" else ""
+                high = row("train-prior (baseline)", title)["ci_high"] if "R@" in title else ""
+                competes = "(baseline)" not in name and low and high
+                assert cell.dagger == bool(competes and float(low) <= float(high)), (name, title)
+                of_line += cell.dagger
+            assert at >= len(printed) or " | ".join(printed[at]).count("†") == of_line
+            count += of_line
+        assert AT_PRIOR in one.caption
+    assert count
+    assert f"\n\n†: {AT_PRIOR}\n\n" in text
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+@pytest.mark.parametrize("table", ["3", "ianet1"])
+def test_one_seed_is_said_to_be_what_intervals_and_stars_ignore(
+    tmp_path: Path, table: str, seeds: tuple[int, ...]
+) -> None:
+    assert tables(tmp_path, write_runs(tmp_path / "runs", table, seeds), table=table) == 0
+    said = f"intervals and stars {ONE_SEED}."
+    for one in read(tmp_path, table):
+        assert (said in one.caption) == (len(seeds) == 1)
+        assert ("One training seed" in one.caption) == (len(seeds) == 1)
+        assert ("Means over training seeds" in one.caption) == (len(seeds) > 1)
+    markdown = (tmp_path / f"{TABLES[table].stem}.md").read_text()
+    assert (f"Intervals are over videos alone: they {ONE_SEED}." in markdown) == (len(seeds) == 1)
+
+
+def test_a_dataset_of_one_seed_beside_one_of_two_is_said_to_have_it(tmp_path: Path) -> None:
+    runs = [
+        write_run(tmp_path / "runs", dataset, "mktn", variant, seed)
+        for dataset, seeds in (("activitynet", (0, 1)), ("charades", (0,)), ("tacos", (0,)))
+        for variant in ("full", "wo_csm")
+        for seed in seeds
+    ]
+    assert tables(tmp_path, runs, "--variants", "full", "wo_csm") == 0
+    said = [f"intervals and stars {ONE_SEED}." in one.caption for one in read(tmp_path, "3")]
+    assert said == [False, True, True]
+    markdown = (tmp_path / "table3.md").read_text()
+    assert f"Of a dataset with one seed, intervals are over videos: they {ONE_SEED}." in markdown
+
+
+def test_a_table_of_speed_alone_says_nothing_of_seeds(made: Path) -> None:
+    (one,) = read(made, "ianet3")
+    assert "seed" not in one.caption
 
 
 def test_published_runs_say_what_they_can_be_compared_with(tmp_path: Path) -> None:
