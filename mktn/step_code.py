@@ -258,6 +258,10 @@ STEP_CODE = {
         *(f"report/{name}.py" for name in ("lines", "layouts", "mktn_layouts", "ianet_layouts")),
     ],
     "figure_data": [*SHOWN, "report/figure_data.py", *FIGURE_DATA, *EFFICIENCY],
+    "sensitivity": [
+        *SHOWN,
+        *("report/sensitivity.py", "report/differences.py", "engine/metrics.py"),
+    ],
     "tables_page": ["report/page.py"],
     "test_sets": [
         *SHOWN,
