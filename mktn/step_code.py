@@ -260,7 +260,8 @@ STEP_CODE = {
     "figure_data": [*SHOWN, "report/figure_data.py", *FIGURE_DATA, *EFFICIENCY],
     "sensitivity": [
         *SHOWN,
-        *("report/sensitivity.py", "report/differences.py", "engine/metrics.py"),
+        *(f"report/{name}.py" for name in ("sensitivity", "differences", "sources")),
+        *("engine/metrics.py", "features/pairs_file.py", "datasets/sentences.py"),
     ],
     "tables_page": ["report/page.py"],
     "test_sets": [
