@@ -17,7 +17,7 @@ from mktn.datasets.registry import COLUMNS
 from mktn.features.backbones import BackboneDescription, build, save
 from mktn.features.preprocessing import Preprocessing
 from mktn.features.store import FeatureStore, ResampledStore
-from tests.workflow.test_pipeline import ROOT, TINY, jobs, snakemake
+from tests.workflow.test_pipeline import ROOT, TINY, jobs, refusals, snakemake
 
 FPS = 8
 CLIP, STRIDE = 16, 8
@@ -161,7 +161,7 @@ def test_what_only_a_person_can_get_stops_before_any_job(
     path = f"charades_sta/features/{file}"
     given = {"published": {"file": path, "import": {"preset": "charades-vgg"}}}
     said = planned(tmp_path, given, "-n", *([f"mirror={mirror}"] if with_mirror else []))
-    line = next(line for line in said.splitlines() if line.startswith("mktn:"))
+    (line,) = refusals(said)
     assert "file is missing" in line
     assert words in line
     place = (
