@@ -39,6 +39,7 @@ include: "rules/figures.smk"
 include: "rules/pair_figures.smk"
 include: "rules/test_sets.smk"
 include: "rules/diagnostics.smk"
+include: "rules/sensitivity.smk"
 include: "rules/efficiency.smk"
 include: "rules/report.smk"
 

@@ -258,6 +258,11 @@ STEP_CODE = {
         *(f"report/{name}.py" for name in ("lines", "layouts", "mktn_layouts", "ianet_layouts")),
     ],
     "figure_data": [*SHOWN, "report/figure_data.py", *FIGURE_DATA, *EFFICIENCY],
+    "sensitivity": [
+        *SHOWN,
+        *(f"report/{name}.py" for name in ("sensitivity", "differences", "sources")),
+        *("engine/metrics.py", "features/pairs_file.py", "datasets/sentences.py"),
+    ],
     "tables_page": ["report/page.py"],
     "test_sets": [
         *SHOWN,

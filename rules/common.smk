@@ -1,6 +1,7 @@
 # The configuration, checked before any rule is read, and the names that rules share.
 import json
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -56,7 +57,10 @@ MIRROR = f"--mirror {shlex.quote(config['mirror'])}" if config["mirror"] else ""
 PARTITION = config["pairs"].get("partition", "standard")
 STANDARD = PARTITION == "standard"
 # Another partition has folders of its own: none of its files stands for another's.
-PLACE = SOURCE if STANDARD else f"{SOURCE}-{PARTITION}"
+# So has a label, for other settings of the data beside these.
+PLACE = "-".join(
+    [SOURCE, *([] if STANDARD else [PARTITION]), *filter(None, [config["label"]])]
+)
 RESULTS = config["results"] if STANDARD else f"{config['results']}/{PARTITION}"
 DATASETS = config["datasets"]
 DATA = f"data/{PLACE}"
@@ -73,6 +77,12 @@ TRAININGS = [
     for model, known in VARIANTS_OF.items()
     for variant in (*known, *(BLIND if model == "mktn" else ()))
 ]
+# Of results/sensitivity.csv: the folder of a changed `full` -> setting and value.
+CHANGES = {
+    f"full-{setting}-{value:g}": (setting, value)
+    for setting, values in config["sensitivity"].items()
+    for value in values or ()
+}
 BASELINE = f"runs/{PLACE}/{{dataset}}/{{baseline}}/baseline/seed{{seed}}"
 # Where video features come from: a backbone run here, or files of somebody else's.
 IMPORTED = [
@@ -101,7 +111,11 @@ wildcard_constraints:
     model="|".join(VARIANTS_OF),
     variant="|".join(
         dict.fromkeys(
-            (*BLIND, *(name for known in VARIANTS_OF.values() for name in known))
+            (
+                *BLIND,
+                *map(re.escape, CHANGES),
+                *(name for known in VARIANTS_OF.values() for name in known),
+            )
         )
     ),
     baseline="|".join(config["baselines"]),

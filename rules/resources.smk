@@ -51,6 +51,7 @@ NEEDS = {
     "efficiency_table": Need((1000, 1000), (10, 10)),
     "rescore": Need((1000, 1000), (10, 10)),
     "diagnostics": Need((2000, 2000), (10, 10)),
+    "sensitivity": Need((2000, 2000), (10, 10)),
     "table": Need((2000, 2000), (10, 10)),
     "figure_data": Need((2000, 2000), (10, 10)),
     "figure": Need((1000, 1000), (10, 10)),

@@ -1,4 +1,5 @@
 # What training and evaluation are told, and the files of runs.
+import json
 import os
 
 from mktn.datasets import TEST_SETS
@@ -30,6 +31,72 @@ def training_settings(model, variant):
         }
 
     return given
+
+
+def changed_settings(wildcards):
+    """What `mktn train` of `full` with one setting changed is told."""
+    given = training_settings("mktn", "full")(wildcards)
+    setting, value = CHANGES[wildcards.variant]
+    section, key = setting.split(".")
+    return {**given, section: {**given[section], key: value}}
+
+
+def changed_runs(dataset):
+    """Change -> folder's variant, `full` first; without those that a dataset's `full` has.
+
+    One line where a setting is not there.
+    """
+    for setting, _ in CHANGES.values():
+        section, name = setting.split(".")
+        if name not in of(dataset, section):
+            error = UserError(
+                "no such setting",
+                where="configuration, sensitivity",
+                found=setting,
+                expected=f"{section}: {', '.join(of(dataset, section))}",
+            )
+            stop(error)
+    own = {
+        f"{setting}={value:g}": variant
+        for variant, (setting, value) in CHANGES.items()
+        if of(dataset, *setting.split(".")) != value
+    }
+    return {"full": "full", **own}
+
+
+def sensitivity_files(name):
+    """The file `name` of full and of every change of it, with every seed."""
+
+    def given(wildcards):
+        refuse_other_partitions("sensitivity")
+        return [
+            run_file(name, dataset, ("mktn", variant), seed)
+            for dataset in DATASETS
+            for variant in changed_runs(dataset).values()
+            for seed in config["seeds"]
+        ]
+
+    return given
+
+
+def sensitivity_changes():
+    """What is changed in each of those runs, in their order."""
+    return [
+        change
+        for dataset in DATASETS
+        for change in changed_runs(dataset)
+        for _ in config["seeds"]
+    ]
+
+
+def sensitivity_defaults():
+    """JSON of each dataset's values of `full`."""
+    settings_of = {setting for setting, _ in CHANGES.values()}
+    values = {
+        dataset: {setting: of(dataset, *setting.split(".")) for setting in settings_of}
+        for dataset in DATASETS
+    }
+    return json.dumps(values, sort_keys=True)
 
 
 def event_files(model):

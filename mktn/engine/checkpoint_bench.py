@@ -9,7 +9,7 @@ import dataclasses
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -70,6 +70,9 @@ class _OneBatch:
 
     def batch(self, rows: np.ndarray, **options: Any) -> PairBatch:
         return self.of
+
+    def ahead(self, batches: Iterable[PairBatch]) -> Iterator[PairBatch]:
+        return iter(batches)
 
 
 class _Measured(Exception):

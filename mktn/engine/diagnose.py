@@ -6,7 +6,6 @@ training has and has not seen, and whether S, S_op and S_es find the right video
 
 import argparse
 import dataclasses
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,7 +93,7 @@ def run(arguments: argparse.Namespace) -> None:
     check_sizes(trained, data, arguments.run)
     device = choose_device(config.device)
     network.to(device)
-    print(data.place(device), file=sys.stderr)
+    print(data.place(device))
     answers = Answers(network, data, arguments.split, device, config)
     rows = [*of_answers(answers), *of_matching(answers)]
     write_sealed_json(

@@ -8,7 +8,6 @@ is written is described in mktn.report.efficiency_files.
 import argparse
 import dataclasses
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,7 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
     data.check_partition(config.partition)
     data.check_dataset(config.dataset)
     data.check_splits(arguments.split)
-    print(data.place(device), file=sys.stderr)
+    print(data.place(device))
     if arguments.run:
         network, identity = _trained(arguments.run, data, config)
         other = arguments.beside and _trained(arguments.beside, data, config)

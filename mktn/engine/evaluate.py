@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -115,7 +114,7 @@ def run(arguments: argparse.Namespace) -> None:
         identity["variant"] = variant_name(trained)
         identity["patches"] = trained["patches"]
         device = choose_device(config.device)
-        print(data.place(device), file=sys.stderr)
+        print(data.place(device))
         found = predict(
             network.to(device),
             data,

@@ -147,7 +147,7 @@ def _train(arguments: argparse.Namespace, config: RunConfig, processes: Processe
             checkpointer.restore(training)
             said = data.place(training.device)
             if processes.first:
-                print(said, file=sys.stderr)
+                print(said)
             if arguments.tensorboard:
                 step = training.progress.step
                 training.events = EventFiles(arguments.tensorboard, config, step)

@@ -141,6 +141,11 @@ COMMANDS: dict[str, tuple[str, Any]] = {
         None,
     ),
     "figure": ("--figure 3b --data figure/figure3b.csv --svg out/f.svg --png out/f.png", None),
+    "sensitivity": (
+        "--metrics run/metrics.json --predictions run/predictions.parquet --pairs pairs.parquet"
+        " --changes full --defaults {} --csv out/s.csv --markdown out/s.md",
+        None,
+    ),
     "test-sets": ("--metrics run/metrics.json --csv out/t.csv --markdown out/t.md", None),
     "ground": (f"one.mp4 --model run {PARTS} -q red --json out/answers.json", None),
     "serve": (f"run {PARTS} --port 0", None),
@@ -226,8 +231,12 @@ def make(folder: Path) -> None:
 
 def _write_bars(path: Path) -> None:
     """The csv of Figure 3b, of one system."""
-    row = ["MMN", "FS", "mmn", "origin", "charades", "origin", "VPS", "2", "1", "3", "", "4"]
-    lines = [COLUMNS["3b"], [*row, "a machine", "synthetic"]]
+    row = {
+        "method": "MMN", "type": "FS", "model": "mmn", "variant": "origin", "dataset": "charades",
+        "mode": "origin", "metric": "VPS", "value": "2", "low": "1", "high": "3", "queries": "4",
+        "measured_on": "a machine", "busy": "0", "source": "synthetic",
+    }  # fmt: skip
+    lines = [COLUMNS["3b"], [row.get(name, "") for name in COLUMNS["3b"]]]
     path.write_text("".join(f"{','.join(line)}\n" for line in lines))
 
 

@@ -237,6 +237,11 @@ CHECKOUT: dict[str, Row] = {
     "snakemake --cores 8 results/figure_lengths.svg": Run(
         "checkout", before="rm results/figure_lengths.svg", makes=("results/figure_lengths.svg",),
     ),
+    # Eighteen trainings: planned.
+    "snakemake --cores 8 results/sensitivity.csv": Run(
+        "checkout", "snakemake --cores 2 -n results/sensitivity.csv",
+        says=(r"train_changed +1\d\n", r"sensitivity +1\n"),
+    ),
     "make profile": Run("checkout", makes=("results/profile-charades-mktn-full.md",)),
     "snakemake --cores 2 results/efficiency.md": Run(
         "checkout", before="rm results/efficiency.md", makes=("results/efficiency.md",),
