@@ -38,7 +38,8 @@ except UserError as error:
 
 # What a person gave over the default, the workflow's own files being part of that. Jobs on a
 # cluster read this file again, and say nothing.
-DEFAULTS = (f"{workflow.basedir}/config.yaml", f"{workflow.basedir}/workflow/configs/")
+HERE = Path(workflow.basedir).resolve()
+DEFAULTS = (f"{HERE}/config.yaml", f"{HERE}/workflow/configs/")
 if workflow.is_main_process:
     laid_over = [
         (os.path.relpath(file), with_numbers(load_configfile(file)))
