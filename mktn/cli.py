@@ -54,7 +54,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "all systems' efficiency as csv and Markdown",
     ),
     "profile": ("mktn.engine.profile", "where the time of a training step goes"),
-    "bench": ("mktn.engine.bench", "speed and memory, measured against a baseline in one run"),
+    "bench": (
+        "mktn.engine.bench",
+        "speed, memory and accuracy, measured against a baseline in one run",
+    ),
     "plan": ("mktn.report.plan", "jobs, bytes, hours and memory of a workload before it runs"),
     "tables": ("mktn.report.tables", "a results table from the runs' metrics and predictions"),
     "sensitivity": ("mktn.report.sensitivity", "full with one setting changed at a time"),

@@ -4,6 +4,9 @@ import os
 import re
 import shlex
 import sys
+from pathlib import Path
+
+from snakemake.common.configfile import load_configfile
 
 from mktn.config import check, check_file, for_dataset, overlay, with_numbers
 from mktn.datasets import DATASETS as BENCHMARKS
@@ -11,6 +14,7 @@ from mktn.datasets import TEST_SETS
 from mktn.engine.rescore import ANNOTATORS, LEAVE_ONE_OUT
 from mktn.errors import UserError
 from mktn.models.variants import BLIND, VARIANTS, VARIANTS_OF
+from mktn.overruled import COMMAND_LINE, overruled
 from mktn.process import ENDS_WITH
 from mktn.report.layouts import FIGURES, TABLES, tables_of
 from mktn.step_code import code
@@ -31,6 +35,20 @@ try:
 except UserError as error:
     print(f"mktn: {error}", file=sys.stderr)
     sys.exit(2)
+
+# What a person gave over the default, the workflow's own files being part of that. Jobs on a
+# cluster read this file again, and say nothing.
+HERE = Path(workflow.basedir).resolve()
+DEFAULTS = (f"{HERE}/config.yaml", f"{HERE}/workflow/configs/")
+if workflow.is_main_process:
+    laid_over = [
+        (os.path.relpath(file), with_numbers(load_configfile(file)))
+        for file in workflow.overwrite_configfiles
+        if not str(Path(file).resolve()).startswith(DEFAULTS)
+    ]
+    laid_over.append((COMMAND_LINE, with_numbers(workflow.config_settings.config)))
+    for line in overruled(config, laid_over):
+        print(f"mktn: {line}", file=sys.stderr)
 
 SOURCE = config["source"]
 # The section that says where a dataset's features come from.

@@ -4,7 +4,7 @@ import os
 import shlex
 from pathlib import Path
 
-from mktn.datasets.by_hand import in_mirror, missing
+from mktn.datasets.by_hand import in_mirror, made_by, missing
 from mktn.datasets.registry import read_registry, rows_sha256, select
 from mktn.errors import UserError
 
@@ -41,12 +41,13 @@ def source_rows(dataset=None, roles=None, only=None):
         stop(error)
 
 
-def mirrored(given, where, what, dataset="", role=""):
+def mirrored(given, where, what, dataset="", role="", listed=True):
     """A file of the mirror, plain or .gz; without a mirror, where its download puts it.
 
     Absolute paths are nobody's but the user's. `where` in the configuration it is named, and
     `what` it should be, are for the user who named one that is not there; an archive of this
-    dataset and role may hold it.
+    dataset and role may hold it. listed: whether the registry may have it, which nobody's own
+    table or videos are in.
     """
     path = os.path.join(config["mirror"] or "", given)
     row = None
@@ -61,13 +62,13 @@ def mirrored(given, where, what, dataset="", role=""):
     do = ""
     if not os.path.isabs(given):
         do = missing(registry(), given, in_mirror(config["mirror"]), dataset, role)
+    origins = "; `mktn download --list` says where files come from" if listed else ""
     stop(
         UserError(
             "file is missing",
             where=path,
             expected=f"{what}, as {where} names it",
-            do=do
-            or "put it there or name another; `mktn download --list` says where files come from",
+            do=do or made_by(path) or f"put it there or name another{origins}",
         )
     )
 
@@ -86,7 +87,8 @@ def given_path(dataset, key):
             )
         )
     role = ARCHIVE_ROLES.get(key, "")
-    return mirrored(given, where, GIVEN_PATHS[key], dataset, role)
+    listed = SOURCE != "own" or key == "weights"
+    return mirrored(given, where, GIVEN_PATHS[key], dataset, role, listed)
 
 
 def extraction_inputs(wildcards):

@@ -1,10 +1,12 @@
 """What a person is told of a file that did not come: where to get it and where to put it."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from mktn.datasets.registry import SourceFile
 
+MADE_HERE = re.compile(r"(.*/)?(data/synthetic/backbones/\w+\.safetensors)")
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz")
 
 
@@ -28,6 +30,16 @@ def advice(file: SourceFile) -> str:
         terms = f", terms at {file.terms}" if file.terms else ""
         return f"it {state}{terms}: {file.note}{size}"
     return f"get it from {file.source}{size}"
+
+
+def made_by(path: str) -> str:
+    """How the pipeline makes weights that stand where it puts its own; "" for other files."""
+    made = MADE_HERE.fullmatch(path)
+    if made is None:
+        return ""
+    there = "" if path == made[2] else f", and put it and its .json at {path}"
+    make = f"snakemake --cores 2 -- {made[2]}"
+    return f"make it in the repository, with its default source: {make}{there}"
 
 
 def missing(

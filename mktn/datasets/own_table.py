@@ -11,10 +11,13 @@ import difflib
 import hashlib
 import math
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from mktn.datasets import check_own_name
 from mktn.datasets.annotations import SPLITS, PairTable, number
@@ -25,6 +28,7 @@ from mktn.errors import UserError
 NEEDED = ("video", "sentence", "start_s", "end_s")
 COLUMNS = (*NEEDED, "split", "duration_s")
 THOUSANDTHS = 1000
+FIRST = 3  # rejected rows that are told
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +117,8 @@ def pairs_of(
     pairs = PairTable(dataset)
     said_s: dict[str, float] = {}
     by_column = "split" in table.columns
+    places: dict[str, str] = {}  # pair_id -> where its row stands
+    orders: Counter[tuple[str, str]] = Counter()
     for where, cells, reason in table.rows:
         name = video_id(cells.get("video"))
         split = _text(cells.get("split")) if by_column else fractions.split(name)
@@ -124,13 +130,15 @@ def pairs_of(
         if not reason and duration_s != said_s.setdefault(name, duration_s or 0.0):
             reason = f"duration_s differs within the video: {said_s[name]:g} before"
         sentence = _text(cells.get("sentence"))
+        places[f"{split}/{name}#{orders[split, name]}"] = where.removeprefix(f"{table.path}, ")
+        orders[split, name] += 1
         if reason or start_s is None or end_s is None or duration_s is None:
             pairs.reject(split, name, sentence, start_s, end_s, duration_s, reason)
         else:
             pairs.add(split, name, sentence, start_s, end_s, duration_s, where)
     for first, second in combinations(SPLITS, 2):
         pairs.refuse_shared_videos(first, second, table.path)
-    _refuse_empty(pairs, table, fractions)
+    _refuse_empty(pairs, table, fractions, places)
     return pairs
 
 
@@ -198,7 +206,9 @@ def _wrong(
     return ""
 
 
-def _refuse_empty(pairs: PairTable, table: OwnTable, fractions: Fractions) -> None:
+def _refuse_empty(
+    pairs: PairTable, table: OwnTable, fractions: Fractions, places: Mapping[str, str]
+) -> None:
     usable, rejected = pairs.frames()
     if usable.is_empty():
         counts = rejected.group_by("reason").len()
@@ -211,14 +221,27 @@ def _refuse_empty(pairs: PairTable, table: OwnTable, fractions: Fractions) -> No
             do="mend the table",
         )
     if "split" not in table.columns:
+        videos = usable["video_id"].n_unique()
         for split in SPLITS:
             if getattr(fractions, split) and split not in usable["split"]:
                 raise UserError(
                     f"no usable video falls into {split}",
                     where=table.path,
-                    found=f"{usable['video_id'].n_unique()} videos",
-                    do="add videos, a column split, or other settings.fractions",
+                    found=f"{videos} video{'' if videos == 1 else 's'}{_first(rejected, places)}",
+                    do=f"{'' if rejected.is_empty() else 'mend the rows, or '}add videos,"
+                    " a column split, or other settings.fractions",
                 )
+
+
+def _first(rejected: pl.DataFrame, places: Mapping[str, str]) -> str:
+    """The first rejected rows of the table and why, in brackets; "" where there is none."""
+    if rejected.is_empty():
+        return ""
+    reasons = dict(rejected.select("pair_id", "reason").iter_rows())
+    said = [f"{place}: {reasons[pair]}" for pair, place in places.items() if pair in reasons]
+    more = ["..."] if said[FIRST:] else []
+    rows = f"{len(said)} rejected row{'' if len(said) == 1 else 's'}"
+    return f", and {rows} ({'; '.join([*said[:FIRST], *more])})"
 
 
 def _text(cell: object) -> str:

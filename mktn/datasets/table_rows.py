@@ -11,6 +11,8 @@ from mktn.documents import load_json
 from mktn.errors import UserError
 
 Row = tuple[str, Mapping[str, Any], str]  # where it stands, its cells, why it is unreadable or ""
+OTHERS = (";", "\t", "|")  # separators of what programs call csv as well
+SHOWN = 100  # characters of a header
 KINDS = (".csv", ".json")
 
 
@@ -34,6 +36,13 @@ def _read_csv(path: Path) -> tuple[tuple[str, ...], list[Row]]:
     rows: list[Row] = []
     try:
         columns = tuple(reader.fieldnames or ())
+        other = next((mark for mark in OTHERS if len(columns) == 1 and mark in columns[0]), None)
+        if other is not None:
+            raise UserError(
+                "columns are not separated by commas", where=f"{path}, line 1",
+                found=f"{other!r} in {columns[0]!r}"[:SHOWN], expected="','",
+                do="save the table with commas; a sentence with a comma needs quotes",
+            )  # fmt: skip
         for row in reader:
             reason = ""
             if None in row:

@@ -1,4 +1,4 @@
-"""`mktn bench`: speed and memory, each measured against a baseline in the same run.
+"""`mktn bench`: speed, memory and accuracy, each measured against a baseline in the same run.
 
 A benchmark is a module with a frozen dataclass of settings, `run(settings)`, which yields one row
 at a time, and `summary(row)`, a line for a person.

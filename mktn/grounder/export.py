@@ -69,6 +69,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write the bundle, and say what is in it."""
     places = places_of(arguments)
+    if bundle.is_bundle(arguments.run):
+        raise UserError(
+            "a bundle already, and no run", where=arguments.run, expected="a trained run",
+            do=f"use it as it is: mktn ground VIDEO --model {arguments.run}",
+        )  # fmt: skip
     found = parts.of_run(arguments.run, places, arguments.batch)
     data = places.data or data_folder(arguments.run)
     dataset = found.config["dataset"]

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mktn.datasets.video_ids import VIDEO_SUFFIXES
 from mktn.errors import UserError
 from mktn.features.store import FeatureStore, ResampledStore
 from mktn.files import write_text
@@ -100,6 +101,13 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _existing(name: str) -> str:
     # All of them before the first is seen.
+    if Path(name).is_dir():
+        suffixes = {path.suffix for path in Path(name).iterdir()}
+        found = sorted(suffix for suffix in suffixes if suffix.lower() in VIDEO_SUFFIXES)
+        raise UserError(
+            "a folder, and no video", where=name, expected="video files",
+            do=f"name its videos: {Path(name)}/*{found[0] if found else '.mp4'}",
+        )  # fmt: skip
     if not Path(name).is_file():
         raise UserError("no such video", where=name, expected="a video file")
     return name

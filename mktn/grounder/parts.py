@@ -158,7 +158,7 @@ def _words(
                 do="name it: --word-vectors FILE",
             )  # fmt: skip
         return Words(file, text["median_norm"], text["word_vectors_sha256"], cache)
-    path = file or _in(models, "glove.npz", "the word vectors trained on the captions", run)
+    path = file or _in(models, "glove.npz", "the word vectors trained on the captions are", run)
     words = Words(path, text["median_norm"])
     words.refuse_other_norm()
     return words
@@ -169,7 +169,7 @@ def _sentences(
 ) -> SkipThought:
     if text["settings"].get("sentence") != "published":
         return SkipThought.load(
-            _in(models, "skipthought", "the sentence encoder trained on the captions", run)
+            _in(models, "skipthought", "the sentence encoder trained on the captions is", run)
         )
     if published is None:
         raise UserError(
@@ -185,8 +185,8 @@ def _sentences(
 def _in(folder: Path | None, name: str, what: str, run: Path) -> Path:
     if folder is None or not (folder / name).exists():
         raise UserError(
-            f"{what} is missing", where=run if folder is None else folder / name,
-            do="name its folder: --text-models DIR (data/SOURCE/text_models/DATASET)",
+            f"{what} missing", where=run if folder is None else folder / name,
+            do="name the folder of both: --text-models DIR (data/SOURCE/text_models/DATASET)",
         )  # fmt: skip
     return folder / name
 

@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import json
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print the table; it writes nothing."""
     folder = arguments.runs
+    if not folder.exists() and not arguments.config and _works_beside(folder):
+        logs = folder.parent / "logs"
+        where = f"logs: {logs}" if logs.is_dir() else "and there are no logs yet"
+        # Where JSON is asked for, standard output is JSON.
+        print(f"no training has begun; {where}", file=sys.stderr if arguments.json else sys.stdout)
+        if arguments.json:
+            print("[]")
+        return
     if not folder.is_dir() and not arguments.config:
         raise UserError(
             "no folder of runs",
@@ -49,6 +58,12 @@ def run(arguments: argparse.Namespace) -> None:
         for line in table(runs):
             # Names and errors may hold anything.
             print("".join(letter if letter.isprintable() else "?" for letter in line))
+
+
+def _works_beside(folder: Path) -> bool:
+    """Whether Snakemake works, or has worked, where the pipeline's own `runs` would be."""
+    beside = (folder.parent / name for name in ("logs", ".snakemake"))
+    return folder.name == "runs" and any(path.is_dir() for path in beside)
 
 
 def table(runs: Sequence[RunStatus]) -> Iterator[str]:

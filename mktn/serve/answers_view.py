@@ -51,7 +51,7 @@ def _moment(number: int, rank: int, moment: Moment, duration_s: float) -> None:
     width = 100 * min(max((end - start) / duration_s, 0.0), 1.0 - left / 100)
     said = (
         f"Play moment {rank} of sentence {number}, {start:.1f} to {end:.1f} seconds,"
-        f" score {moment.score:.2f}"
+        f" score {moment.score:.3f}"
     )
     button = (
         Tag("button").props("type=button").classes("m-moment" + (" m-best" if rank == 1 else ""))
@@ -63,4 +63,4 @@ def _moment(number: int, rank: int, moment: Moment, duration_s: float) -> None:
         with Tag("span").classes("m-track"):
             Tag("span").classes("m-span").style(f"left: {left:.3f}%; width: {width:.3f}%")
         Tag("span", f"{start:.1f}\N{EN DASH}{end:.1f} s").classes("m-seconds")
-        Tag("span", f"{moment.score:.2f}").classes("m-score")
+        Tag("span", f"{moment.score:.3f}").classes("m-score")

@@ -241,7 +241,7 @@ def _own_cases() -> Iterator[Case]:
     for name, text, says in (
         ("a column too few", "video,sentence,start_s\n", r"column is missing.*'end_s'"),
         ("columns of another name", "video_id,sentence,start,end\n", r"'video_id', expected 'vid"),
-        ("semicolons", f"{header.replace(',', ';')}\n", r"column is missing"),
+        ("semicolons", f"{header.replace(',', ';')}\n", r"not separated by commas, found ';'"),
         ("no row", f"{header}\n", r"own\.csv: table without rows"),
         ("wrong rows alone", f"{header}\nv,A cat.,a,b\n", r"no usable row, found 1 that"),
         ("videos that are not there", f"{header}\nv,A cat.,1,2\n", r"broken video: no such file"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mktn.datasets.by_hand import in_mirror, missing
+from mktn.datasets.by_hand import in_mirror, made_by, missing
 from mktn.datasets.registry import read_registry
 from tests.datasets.http_server import row, write_registry
 
@@ -45,3 +45,11 @@ def test_each_missing_path_has_its_way(tmp_path: Path, path: str, expected: str)
     if said:
         said = missing(files, path, in_mirror(None), "charades", "features")
         assert said.endswith(f"MIRROR/{path}, and give --config mirror=MIRROR")
+
+
+def test_weights_of_the_pipeline_s_own_have_the_command_that_makes_them() -> None:
+    path = "data/synthetic/backbones/c3d.safetensors"
+    make = f"make it in the repository, with its default source: snakemake --cores 2 -- {path}"
+    assert made_by(path) == make
+    assert made_by(f"M/{path}") == f"{make}, and put it and its .json at M/{path}"
+    assert made_by("weights/c3d.safetensors") == made_by("data/own/backbones/c3d.pth") == ""

@@ -200,8 +200,11 @@ REFUSED: dict[str, tuple[str, str]] = {
     "column of another name, found 'Split', expected 'split'": (
         f"{NEEDED},Split\n", "v,A cat.,1,2,9,train\n",
     ),
-    "column is missing, found video;sentence": (
-        "video;sentence;start_s;end_s\n", "v;A cat.;1;2\n",
+    "line 1: columns are not separated by commas, found ';' in 'video;sentence;start_s;end_s'": (
+        "video;sentence;start_s;end_s\n", "v;A cat, and a dog.;1;2\n",
+    ),
+    r"columns are not separated by commas, found '\t' in 'video\tsentence": (
+        "video\tsentence\tstart_s\tend_s\n", "v\tA cat.\t1\t2\n",
     ),
     "column stands twice, found 'video'": (f"{NEEDED},video\n", "v,A cat.,1,2,9,v\n"),
     "table without rows": (f"{NEEDED}\n", ""),
@@ -209,7 +212,12 @@ REFUSED: dict[str, tuple[str, str]] = {
     "no usable row, found 2 that are rejected, 2 for: start_s >= end_s": (
         f"{NEEDED}\n", "v,A cat.,2,1,9\n" * 2,
     ),
-    "no usable video falls into val, found 1 videos": (f"{NEEDED}\n", "v,A cat.,1,2,9\n"),
+    "no usable video falls into val, found 1 video; add": (f"{NEEDED}\n", "v,A cat.,1,2,9\n"),
+    "no usable video falls into val, found 1 video, and 5 rejected rows (line 2: start_s >= end_s;"
+    " line 4: start_s is no number; line 5: start_s < 0; ...); mend the rows, or add videos,": (
+        f"{NEEDED}\n",
+        "w,A cat.,2,1,9\nv,A cat.,1,2,9\nu,A cat.,a,2,9\nv,A.,-1,2,9\nv,,1,2,9\nv,,1,2,9\n",
+    ),
     "broken csv": (f"{NEEDED}\n", 'v,"A "cat".,1,2,9\n'),
     "videos without duration_s, found 1 such as v, expected a number for each, or --videos": (
         f"{NEEDED}\n", "v,A cat.,1,2,\n",

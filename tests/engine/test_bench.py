@@ -118,3 +118,9 @@ def test_the_products_of_the_map_network_are_those_that_torch_counts() -> None:
             with FlopCounterMode(display=False) as counted:
                 way(x)
         assert counted.get_total_flops() == 2 * expected
+
+
+def test_its_help_says_what_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["bench", "--help"])
+    assert "speed, memory and accuracy" in " ".join(capsys.readouterr().out.split())

@@ -59,6 +59,26 @@ def test_it_holds_no_pickle_and_each_file_has_a_checksum(
     assert f"{len(files) - 1} files are as they were written, 0 are" in capsys.readouterr().out
 
 
+def test_a_bundle_is_not_exported_again(
+    bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(bundle_folder), "--out", str(tmp_path / "again")]) == 2
+    assert capsys.readouterr().err.endswith(
+        f"{bundle_folder}: a bundle already, and no run, expected a trained run;"
+        f" use it as it is: mktn ground VIDEO --model {bundle_folder}\n"
+    )
+    assert not (tmp_path / "again").exists()
+
+
+def test_what_was_trained_on_the_captions_is_named_where_it_is_missing(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [str(run_folder), "--text-models", str(tmp_path), "--out", str(tmp_path / "again")]
+    assert main(["export", *given]) == 2
+    said = capsys.readouterr().err
+    assert "the word vectors trained on the captions are missing; name the folder of both" in said
+
+
 def test_exported_twice_is_the_same_to_the_byte(
     run_folder: Path, bundle_folder: Path, tmp_path: Path
 ) -> None:

@@ -120,6 +120,10 @@ def odd(tmp_path: Path, videos: list[Path], name: str) -> Path:
         write_sound(path)
     elif name == "empty":
         path.write_bytes(b"")
+    elif name.startswith("folder"):
+        path = tmp_path / name
+        path.mkdir()
+        (path / f"one{Path(name).suffix}").touch()
     elif name == "text":
         path.write_text("no video")
     return path
@@ -129,6 +133,9 @@ def odd(tmp_path: Path, videos: list[Path], name: str) -> Path:
     ("name", "says"),
     [
         ("missing", "missing.mp4: no such video"),
+        ("folder.mp4", "a folder, and no video, expected video files; name its videos: "),
+        ("folder.mp4", "folder.mp4/*.mp4"),
+        ("folder.webm", "folder.webm/*.webm"),
         ("sound", "video cannot be used, found no video stream"),
         ("cut", "video cannot be used, found "),
         ("empty", "video cannot be used, found empty file"),

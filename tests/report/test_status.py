@@ -259,6 +259,28 @@ def test_what_is_no_folder_or_no_configuration_is_one_line(tmp_path: Path, capsy
     assert "not the configuration of a workflow" in lines[1]
 
 
+@pytest.mark.parametrize(
+    ("there", "says"),
+    [
+        ("logs", "no training has begun; logs: logs\n"),
+        (".snakemake", "no training has begun; and there are no logs yet\n"),
+    ],
+)
+def test_before_the_first_training_it_says_so_and_where_the_logs_are(
+    there: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["status"]) == 2  # nothing works here
+    (tmp_path / there).mkdir()
+    assert main(["status", "elsewhere"]) == 2
+    capsys.readouterr()
+    assert main(["status"]) == 0
+    assert capsys.readouterr().out == says
+    assert main(["status", "--json"]) == 0
+    said = capsys.readouterr()
+    assert (json.loads(said.out), said.err) == ([], says)
+
+
 def test_durations_are_short() -> None:
     said = [duration(s) for s in (-3, 45, 720, 10_800, 12_000, 190_000)]
     assert said == ["0 s", "45 s", "12 min", "3 h", "3 h 20 min", "2 d 4 h"]

@@ -11,8 +11,8 @@ from mktn.config import check, for_dataset, with_numbers
 from mktn.errors import UserError
 from mktn.models.variants import VARIANTS
 from mktn.report.layouts import TABLES
+from tests.workflow.test_pipeline import ROOT, snakemake
 
-ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 
 
@@ -105,3 +105,24 @@ def test_a_dataset_overrides_key_by_key() -> None:
     config = {"a": {"x": 1, "y": 2}, "b": 3, "per_dataset": {"tacos": {"a": {"y": 5}}}}
     assert for_dataset(config, "tacos")["a"] == {"x": 1, "y": 5}
     assert for_dataset(config, "charades")["a"] == {"x": 1, "y": 2}
+
+
+@pytest.mark.parametrize(("mode", "lines"), [("default", 1), ("remote", 0)])
+def test_a_key_given_that_a_dataset_overrules_is_said_once(
+    mode: str, lines: int, tmp_path: Path
+) -> None:
+    """By the Snakemake that a person started, not by those of jobs on a cluster."""
+    given = ("--configfile", ROOT / "config.yaml", "--config", "train={epochs: 5}")
+    target = "data/synthetic/backbones/c3d.safetensors"
+    options = [*given, "datasets=[charades]", "systems=[mktn]", "--", target]
+    run = snakemake(tmp_path, "-n", "--mode", mode, *map(str, options))
+    said = [line for line in run.stdout.splitlines() if line.startswith("mktn:")]
+    assert run.returncode == 0, run.stdout
+    assert (
+        said
+        == [
+            "mktn: train.epochs of --config is overruled by per_dataset.charades (40); give"
+            " 'per_dataset={charades: {train: {epochs: 5}}}'"
+        ]
+        * lines
+    )

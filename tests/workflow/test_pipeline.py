@@ -42,6 +42,12 @@ def jobs(output: str) -> dict[str, int]:
     return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.M)}
 
 
+def refusals(output: str) -> list[str]:
+    """The lines of mktn, but those on keys of the tiny configuration that a dataset overrules."""
+    lines = [line for line in output.splitlines() if line.startswith("mktn:")]
+    return [line for line in lines if " is overruled by " not in line]
+
+
 def test_the_table_is_tidy_and_traced_to_its_predictions(finished: Path) -> None:
     table = pl.read_csv(finished / "results" / "table3.csv")
     columns = (
@@ -170,7 +176,7 @@ def test_a_table_that_would_be_empty_is_one_line_and_exit_status_2(
 ) -> None:
     run = snakemake(tmp_path, "-n", target, "--config", *change)
     assert run.returncode == 2
-    lines = [line for line in run.stdout.splitlines() if line.startswith("mktn:")]
+    lines = refusals(run.stdout)
     assert len(lines) == 1
     assert message in lines[0]
     assert "Traceback" not in run.stdout

@@ -17,7 +17,7 @@ from mktn.datasets.registry import COLUMNS
 from mktn.features.backbones import BackboneDescription, build, save
 from mktn.features.preprocessing import Preprocessing
 from mktn.features.store import FeatureStore, ResampledStore
-from tests.workflow.test_pipeline import ROOT, TINY, jobs, snakemake
+from tests.workflow.test_pipeline import ROOT, TINY, jobs, refusals, snakemake
 
 FPS = 8
 CLIP, STRIDE = 16, 8
@@ -161,7 +161,7 @@ def test_what_only_a_person_can_get_stops_before_any_job(
     path = f"charades_sta/features/{file}"
     given = {"published": {"file": path, "import": {"preset": "charades-vgg"}}}
     said = planned(tmp_path, given, "-n", *([f"mirror={mirror}"] if with_mirror else []))
-    line = next(line for line in said.splitlines() if line.startswith("mktn:"))
+    (line,) = refusals(said)
     assert "file is missing" in line
     assert words in line
     place = (
@@ -219,3 +219,25 @@ def test_what_no_place_gives_is_to_be_put_in_the_mirror(mirror: Path, tmp_path: 
     assert ", and give --config mirror=MIRROR" in log
     # A file put among the outputs would be taken for made, or removed.
     assert target not in log
+
+
+@pytest.mark.parametrize(
+    ("there", "says"),
+    [
+        ("kitchen/", "kitchen.csv: file is missing, expected a csv or JSON table of videos,"
+         " sentences and spans, as per_dataset.kitchen.own.table names it;"
+         " put it there or name another"),
+        ("kitchen/ kitchen.csv", "default source:"
+         " snakemake --cores 2 -- data/synthetic/backbones/c3d.safetensors"),
+    ],
+)  # fmt: skip
+def test_what_a_dataset_of_one_s_own_lacks_is_named_with_what_to_do(
+    there: str, says: str, tmp_path: Path
+) -> None:
+    for name in there.split():
+        (tmp_path / name).mkdir() if name.endswith("/") else (tmp_path / name).touch()
+    files = [ROOT / "config.yaml", ROOT / "workflow/configs/own.yaml"]
+    run = snakemake(tmp_path, "-n", "--configfile", *map(str, files))
+    (line,) = refusals(run.stdout)
+    assert line.endswith(says)
+    assert "download --list" not in line

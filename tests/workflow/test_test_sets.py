@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.workflow.test_pipeline import ROOT, jobs, snakemake
+from tests.workflow.test_pipeline import ROOT, jobs, refusals, snakemake
 
 SIMULATED = ("--configfile", f"{ROOT}/config.yaml", f"{ROOT}/workflow/configs/simulated.yaml")
 GIVEN = (
@@ -43,6 +43,6 @@ def test_a_table_of_the_paper_is_refused_for_another_partition(tmp_path: Path) -
         *(tmp_path, "-n", "results/cd/table3.csv", *SIMULATED, *GIVEN, "pairs={partition: cd}")
     )
     assert run.returncode == 2
-    lines = [line for line in run.stdout.splitlines() if line.startswith("mktn:")]
+    lines = refusals(run.stdout)
     assert len(lines) == 1
     assert "table 3 is of the standard partition, found cd, expected standard" in lines[0]
