@@ -24,6 +24,7 @@ settings.load_profile("repeatable")
 MADE_ONCE = ("finished", "pipeline", "mirror", "extracted", "done", "uninterrupted", "shared")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         names = getattr(item, "fixturenames", ())

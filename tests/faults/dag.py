@@ -16,6 +16,7 @@ from mktn.process import is_alive
 
 ROOT = Path(__file__).parents[2]
 TABLE = "results/table3.csv"
+CONFIGURATION = ("config.yaml", "tests/workflow/tiny.yaml", "tests/workflow/long.yaml")
 # Training is to be hit in its middle.
 SETTINGS = ("checkpoint_minutes=0",)
 # They have times, so that two uninterrupted runs differ in them.
@@ -53,7 +54,7 @@ class Run:
         command += ["--config", *SETTINGS]
         command += [
             "--configfile",
-            *(str(ROOT / f) for f in ("config.yaml", "tests/workflow/tiny.yaml")),
+            *(str(ROOT / file) for file in CONFIGURATION),
         ]
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         # Not in `directory`, whose disk may be full.

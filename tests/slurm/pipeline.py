@@ -25,9 +25,9 @@ STARTED: list[subprocess.Popen[str]] = []  # ended with the tests, whatever happ
 
 def snakemake(folder: Path, env: Mapping[str, str], *options: str) -> subprocess.Popen[str]:
     """Start Snakemake on the tiny configuration in `folder`; its output goes to run.out there."""
-    tiny = ROOT / "tests" / "workflow" / "tiny.yaml"
+    tiny, long = (ROOT / "tests" / "workflow" / name for name in ("tiny.yaml", "long.yaml"))
     command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile"]
-    command += ["--directory", folder, "--configfile", ROOT / "config.yaml", tiny, *options]
+    command += ["--directory", folder, "--configfile", ROOT / "config.yaml", tiny, long, *options]
     folder.mkdir(exist_ok=True)
     with (folder / "run.out").open("w") as out:
         process = subprocess.Popen(
