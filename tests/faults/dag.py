@@ -40,7 +40,10 @@ class Reference:
             self.said,
             re.M | re.S,
         )
-        return next(command for command in jobs if about in command)
+        command = next(command for command in jobs if about in command)
+        # Told from the reference's folder; the command runs in copies of it elsewhere.
+        workflow = ROOT / "workflow"
+        return command.replace(os.path.relpath(workflow, self.directory), str(workflow))
 
 
 class Run:
