@@ -225,7 +225,8 @@ CHECKOUT: dict[str, Row] = {
     # All that it asks for but IA-Net's tables that are not of Charades-STA.
     "make peers": Run(
         "checkout", "make -n --no-print-directory -o .venv/ready peers CORES=2"
-        " | sed -E 's# results/ianet_table[134].csv##g' | bash",
+        " | sed -E 's#[[:space:]]results/ianet_table[134].csv##g' | bash",
+        before="rm -f results/{table[12],ianet_table2,figure3[ab]}.csv results/efficiency.md",
         makes=("results/table1.csv", "results/table2.csv", "results/ianet_table2.csv",
                "results/figure3a.csv", "results/figure3b.csv", "results/efficiency.md"),
     ),
