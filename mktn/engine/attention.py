@@ -19,14 +19,7 @@ from mktn.config import fill, read_settings
 from mktn.datasets.sentences import tokens
 from mktn.engine.checkpoint import load
 from mktn.engine.drawn_pairs import Draw, drawn_pairs
-from mktn.engine.evaluate import (
-    EVALUATED,
-    EvaluationConfig,
-    check_same,
-    check_sizes,
-    loader_config,
-    variant_name,
-)
+from mktn.engine.evaluate import EvaluationConfig, add_data, read_data, variant_name
 from mktn.engine.predict import choose_device
 from mktn.errors import UserError
 from mktn.models.ianet import IANet
@@ -61,11 +54,7 @@ class AttentionConfig(EvaluationConfig):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `mktn attention`."""
     parser.add_argument("--run", required=True, help="folder of a trained IA-Net")
-    parser.add_argument("--pairs", required=True, help="pairs.parquet")
-    parser.add_argument("--groups", required=True, help="groups.parquet")
-    parser.add_argument("--features", required=True, help="{backbone}-T{T}.zarr")
-    parser.add_argument("--text", required=True, help="text store of the same pairs")
-    parser.add_argument("--split", default="test", choices=EVALUATED)
+    add_data(parser)
     parser.add_argument("--out", required=True, type=Path, help="output: attention.parquet")
     parser.add_argument("--settings", required=True, help="JSON or a file: AttentionConfig")
 
@@ -74,7 +63,6 @@ def run(arguments: argparse.Namespace) -> None:
     """Answer the drawn pairs and write their maps, a row a weight."""
     import polars as pl
 
-    from mktn.grouping.loader import PairData
     from mktn.parquet import write_parquet
 
     config = fill(AttentionConfig, read_settings(arguments.settings))
@@ -87,19 +75,8 @@ def run(arguments: argparse.Namespace) -> None:
             found=trained["model"],
             expected="ianet",
         )
-    data = PairData(
-        arguments.pairs,
-        arguments.groups,
-        arguments.features,
-        arguments.text,
-        # Few videos are looked at: the others' features are not read.
-        config=dataclasses.replace(loader_config(config, trained), memory_gb=0.0),
-    )
-    data.check_partition(config.partition)
-    data.check_dataset(config.dataset)
-    data.check_splits(arguments.split)
-    check_same(trained, config, data, arguments.run)
-    check_sizes(trained, data, arguments.run)
+    # Few videos are looked at: the others' features are not read.
+    data = read_data(arguments, config, trained, memory_gb=0.0)
     rows = _drawn(data, config.draw, arguments.pairs, arguments.split)
     device = choose_device(config.device)
     network.to(device).eval()

@@ -17,14 +17,7 @@ import torch
 from mktn.checksums import write_sealed_json
 from mktn.config import fill, read_settings
 from mktn.engine.checkpoint import load
-from mktn.engine.evaluate import (
-    EVALUATED,
-    EvaluationConfig,
-    check_same,
-    check_sizes,
-    loader_config,
-    variant_name,
-)
+from mktn.engine.evaluate import EvaluationConfig, add_data, read_data, variant_name
 from mktn.engine.metrics import bootstrap_interval, hits_at, paired_bootstrap, ranked_iou
 from mktn.engine.predict import Predictions, choose_device, predict
 from mktn.engine.retrieval import RANKS, positives_of, retrieved, similarities
@@ -56,19 +49,13 @@ class DiagnoseConfig(EvaluationConfig):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `mktn diagnose`."""
     parser.add_argument("--run", required=True, help="folder of a trained run")
-    parser.add_argument("--pairs", required=True, help="pairs.parquet")
-    parser.add_argument("--groups", required=True, help="groups.parquet")
-    parser.add_argument("--features", required=True, help="{backbone}-T{T}.zarr")
-    parser.add_argument("--text", required=True, help="text store of the same pairs")
-    parser.add_argument("--split", default="test", choices=EVALUATED)
+    add_data(parser)
     parser.add_argument("--out", required=True, type=Path, help="output: diagnoses.json")
     parser.add_argument("--settings", required=True, help="JSON or a file: DiagnoseConfig")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Diagnose the run and write one row a number."""
-    from mktn.grouping.loader import PairData
-
     config = fill(DiagnoseConfig, read_settings(arguments.settings))
     torch.set_num_threads(config.threads)
     network, trained = load(arguments.run)
@@ -79,18 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
             found=trained["model"],
             expected="mktn",
         )
-    data = PairData(
-        arguments.pairs,
-        arguments.groups,
-        arguments.features,
-        arguments.text,
-        config=loader_config(config, trained),
-    )
-    data.check_partition(config.partition)
-    data.check_dataset(config.dataset)
-    data.check_splits(arguments.split)
-    check_same(trained, config, data, arguments.run)
-    check_sizes(trained, data, arguments.run)
+    data = read_data(arguments, config, trained)
     device = choose_device(config.device)
     network.to(device)
     print(data.place(device))

@@ -73,15 +73,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--run", help="folder of a trained run")
     what.add_argument("--baseline", choices=BASELINES, help="no model: a baseline")
-    parser.add_argument("--pairs", required=True, help="pairs.parquet")
+    add_data(parser)
     parser.add_argument("--rejected", required=True, help="rejected.parquet of the groups")
-    parser.add_argument("--groups", required=True, help="groups.parquet")
-    parser.add_argument("--features", required=True, help="{backbone}-T{T}.zarr")
-    parser.add_argument("--text", required=True, help="text store of the same pairs")
-    parser.add_argument("--split", default="test", choices=EVALUATED, help="what is scored")
     parser.add_argument("--predictions", required=True, help="output: predictions.parquet")
     parser.add_argument("--metrics", required=True, help="output: metrics.json")
     parser.add_argument("--settings", required=True, help="JSON or a file: EvaluationConfig")
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Options for the data that a trained run is asked about."""
+    parser.add_argument("--pairs", required=True, help="pairs.parquet")
+    parser.add_argument("--groups", required=True, help="groups.parquet")
+    parser.add_argument("--features", required=True, help="{backbone}-T{T}.zarr")
+    parser.add_argument("--text", required=True, help="text store of the same pairs")
+    parser.add_argument("--split", default="test", choices=EVALUATED, help="what is asked")
+
+
+def read_data(
+    arguments: argparse.Namespace,
+    config: EvaluationConfig,
+    trained: dict[str, Any],
+    **loader: Any,
+) -> "PairData":
+    """The data of `add_data`, with other settings of the loader where they are given.
+
+    `trained`: the record of the run that is asked, empty for a baseline. Raises UserError where
+    the files do not belong together, to the configuration, or to the run.
+    """
+    from mktn.grouping.loader import PairData
+
+    data = PairData(
+        arguments.pairs,
+        arguments.groups,
+        arguments.features,
+        arguments.text,
+        config=dataclasses.replace(loader_config(config, trained), **loader),
+    )
+    data.check_partition(config.partition)
+    data.check_dataset(config.dataset)
+    data.check_splits(arguments.split)
+    if trained:
+        check_same(trained, config, data, arguments.run)
+        check_sizes(trained, data, arguments.run)
+    return data
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -90,26 +124,14 @@ def run(arguments: argparse.Namespace) -> None:
 
     from mktn.features.origin import recorded_inputs
     from mktn.features.pairs_file import read_rejected
-    from mktn.grouping.loader import PairData
 
     config = fill(EvaluationConfig, read_settings(arguments.settings))
     torch.set_num_threads(config.threads)
     network, trained = load(arguments.run) if arguments.run else (None, {})
-    data = PairData(
-        arguments.pairs,
-        arguments.groups,
-        arguments.features,
-        arguments.text,
-        config=loader_config(config, trained),
-    )
-    data.check_partition(config.partition)
-    data.check_dataset(config.dataset)
-    data.check_splits(arguments.split)
+    data = read_data(arguments, config, trained)
     rows = data.split(arguments.split)
     identity: dict[str, Any]
     if network is not None:
-        check_same(trained, config, data, arguments.run)
-        check_sizes(trained, data, arguments.run)
         identity = {name: trained[name] for name in ("model", "seed")}
         identity["variant"] = variant_name(trained)
         identity["patches"] = trained["patches"]

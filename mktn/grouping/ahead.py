@@ -15,13 +15,13 @@ def read_ahead(items: Iterable[Item], depth: int = DEPTH) -> Generator[Item]:
 
     The thread ends when all are read, or when the reader closes this iterator.
     """
-    waiting: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(depth)
+    waiting: queue.Queue[tuple[list[Item], BaseException | None]] = queue.Queue(depth)
     gone = threading.Event()
 
-    def put(item: Item | None, error: BaseException | None = None) -> bool:
+    def put(made: list[Item], error: BaseException | None = None) -> bool:
         while not gone.is_set():
             try:
-                waiting.put((item, error), timeout=POLL_S)
+                waiting.put((made, error), timeout=POLL_S)
             except queue.Full:
                 continue
             return True
@@ -30,23 +30,23 @@ def read_ahead(items: Iterable[Item], depth: int = DEPTH) -> Generator[Item]:
     def make() -> None:
         try:
             for item in items:
-                if not put(item):
+                if not put([item]):
                     return
         except BaseException as error:
-            put(None, error)
+            put([], error)
             return
-        put(None, StopIteration())
+        put([], StopIteration())
 
     thread = threading.Thread(target=make, name="read_ahead", daemon=True)
     thread.start()
     try:
         while True:
-            item, error = waiting.get()
+            made, error = waiting.get()
             if isinstance(error, StopIteration):
                 return
             if error is not None:
                 raise error
-            yield item  # type: ignore[misc]
+            yield from made
     finally:
         gone.set()
         thread.join()

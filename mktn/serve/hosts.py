@@ -32,7 +32,7 @@ def accepted(header: str, bound: str) -> bool:
     try:
         parts = urlsplit(f"//{header}")
         name = parts.hostname or ""
-        parts.port  # noqa: B018 -- raises where it is none
+        _ = parts.port  # raises where it is none
     except ValueError:
         return False
     if header != parts.netloc or parts.username is not None:

@@ -7,6 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.grounder.conftest import grounder, pipeline, run_folder, videos
+
+__all__ = ["browser", "grounder", "opened", "pipeline", "run_folder", "videos"]
+
 # A browser of its own would look for updates and for the names of hosts.
 OPTIONS = (
     "--no-sandbox",
@@ -48,7 +52,7 @@ def opened(browser: Browser) -> Iterator[Callable[..., Watched]]:
     def open_page(size: dict[str, int] = DESKTOP, offline: bool = False) -> Watched:
         phone = size["width"] < 600
         context = browser.new_context(
-            viewport=size,  # type: ignore[arg-type]
+            viewport=size,
             is_mobile=phone,
             has_touch=phone,
             offline=offline,

@@ -14,7 +14,6 @@ from playwright.sync_api import Page, expect
 import mktn
 from tests.browser.conftest import DESKTOP, PHONE, Watched
 from tests.features.odd_files import numbered_frames, spoil, write_frames
-from tests.grounder.conftest import grounder, pipeline, run_folder, videos  # noqa: F401
 from tests.serve.process import Served, served
 
 HOSTILE = "<img src=x onerror=window.hacked=1>.mp4"
@@ -23,8 +22,8 @@ ASKED = ["the red ball spins", "a <b>star</b> <script>window.hacked=1</script> f
 
 @pytest.fixture(scope="module")
 def server(
-    run_folder: Path,  # noqa: F811
-    videos: list[Path],  # noqa: F811
+    run_folder: Path,
+    videos: list[Path],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Served]:
     """It serves the tiny run, with two videos to choose from, and takes a megabyte."""
@@ -45,7 +44,7 @@ def load(watched: Watched, server: Served) -> Page:
 
 def upload(page: Page, path: Path, name: str) -> None:
     content = {"name": name, "mimeType": "video/mp4", "buffer": path.read_bytes()}
-    page.get_by_label("Upload a video").set_input_files(content)  # type: ignore[arg-type]
+    page.get_by_label("Upload a video").set_input_files(content)
 
 
 def ask(page: Page, sentences: list[str]) -> None:
@@ -77,8 +76,8 @@ def refuse_harm(watched: Watched, server: Served) -> None:
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_a_video_is_sent_asked_about_and_played(
-    opened: Callable[..., Watched], server: Served, videos: list[Path],  # noqa: F811
-    grounder: mktn.Grounder, size: dict[str, int],  # noqa: F811
+    opened: Callable[..., Watched], server: Served, videos: list[Path],
+    grounder: mktn.Grounder, size: dict[str, int],
 ) -> None:  # fmt: skip
     watched = opened(size)
     page = load(watched, server)
@@ -145,7 +144,7 @@ def test_it_is_used_by_keyboard(opened: Callable[..., Watched], server: Served) 
 
 
 def test_what_is_refused_is_said_in_a_sentence(
-    opened: Callable[..., Watched], server: Served, videos: list[Path],  # noqa: F811
+    opened: Callable[..., Watched], server: Served, videos: list[Path],
     tmp_path: Path,
 ) -> None:  # fmt: skip
     before = set(server.written("temporary"))
@@ -202,7 +201,7 @@ def test_what_browsers_do_not_play_is_played_from_a_copy(
 
 
 def test_tabs_do_not_see_each_other_and_leave_nothing(
-    opened: Callable[..., Watched], server: Served, videos: list[Path],  # noqa: F811
+    opened: Callable[..., Watched], server: Served, videos: list[Path],
 ) -> None:  # fmt: skip
     first, second = opened(), opened()
     for watched, name in ((first, "mine.mp4"), (second, "yours.mp4")):
@@ -232,7 +231,7 @@ def test_tabs_do_not_see_each_other_and_leave_nothing(
 
 
 def test_told_to_end_it_ends_and_nothing_is_left(
-    opened: Callable[..., Watched], server: Served, videos: list[Path],  # noqa: F811
+    opened: Callable[..., Watched], server: Served, videos: list[Path],
 ) -> None:  # fmt: skip
     """The last one: it ends the server of the others, which has said nothing since its address."""
     page = load(opened(), server)

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from snakemake.utils import update_config
 from mktn.cli import main
 from mktn.datasets.registry import COLUMNS, read_registry
 from tests.docs.pages import ROOT
-from tests.docs.rows import Run
+from tests.docs.rows import Row, Run
 
 LINKED = ("mktn", "rules", "tests", "docs", "envs", "pyproject.toml", "Makefile")
 SIZES = {"width": 16, "heads": 2}
@@ -224,3 +225,14 @@ def check(output: str, row: Run, folder: Path, began_s: float) -> None:
         path = folder / name
         assert path.exists(), f"{name} is not there\n{output[-3000:]}"
         assert path.is_dir() or path.stat().st_mtime >= began_s - 1, f"{name} is old"
+
+
+def run_row(command: str, row: Row, folder: Path, mirror: Path) -> None:
+    """Type the command as its row says, and check what the row says of it."""
+    assert isinstance(row, Run)
+    if row.before:
+        assert shell(row.before, folder).returncode == 0
+    began_s = time.time()
+    done = shell(typed(command, row, mirror), folder)
+    assert done.returncode == 0, done.stdout[-5000:]
+    check(done.stdout, row, folder, began_s)

@@ -1,12 +1,11 @@
 """The pages on published files: a checkout with a mirror of small ones."""
 
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.docs.folders import check, checkout, shell, typed
-from tests.docs.rows import MIRROR, Run
+from tests.docs.folders import checkout, run_row
+from tests.docs.rows import MIRROR
 
 pytestmark = pytest.mark.docs
 
@@ -19,11 +18,4 @@ def folder(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("command", MIRROR)
 def test_it_does_what_the_page_says(command: str, folder: Path, mirror: Path) -> None:
-    row = MIRROR[command]
-    assert isinstance(row, Run)
-    if row.before:
-        assert shell(row.before, folder).returncode == 0
-    began_s = time.time()
-    done = shell(typed(command, row, mirror), folder)
-    assert done.returncode == 0, done.stdout[-5000:]
-    check(done.stdout, row, folder, began_s)
+    run_row(command, MIRROR[command], folder, mirror)
