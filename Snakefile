@@ -40,6 +40,7 @@ include: "rules/pair_figures.smk"
 include: "rules/test_sets.smk"
 include: "rules/diagnostics.smk"
 include: "rules/sensitivity.smk"
+include: "rules/robustness.smk"
 include: "rules/efficiency.smk"
 include: "rules/report.smk"
 

@@ -61,6 +61,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("mktn.report.plan", "jobs, bytes, hours and memory of a workload before it runs"),
     "tables": ("mktn.report.tables", "a results table from the runs' metrics and predictions"),
     "sensitivity": ("mktn.report.sensitivity", "full with one setting changed at a time"),
+    "robustness": ("mktn.report.robustness", "trained runs asked in other ways"),
     "test-sets": ("mktn.report.test_sets", "scores of all test sets, as csv and Markdown"),
     "ground": ("mktn.grounder.ground", "moments of your own videos for your own sentences"),
     "serve": ("mktn.serve.serve", "a page on this machine for questions about videos"),

@@ -258,9 +258,20 @@ STEP_CODE = {
         *(f"report/{name}.py" for name in ("lines", "layouts", "mktn_layouts", "ianet_layouts")),
     ],
     "figure_data": [*SHOWN, "report/figure_data.py", *FIGURE_DATA, *EFFICIENCY],
+    "robustness": [
+        *SHOWN,
+        *(
+            f"report/{name}.py"
+            for name in ("robustness", "differences", "paired_cells", "sources")
+        ),
+        *("engine/metrics.py", "features/pairs_file.py", "datasets/sentences.py"),
+    ],
     "sensitivity": [
         *SHOWN,
-        *(f"report/{name}.py" for name in ("sensitivity", "differences", "sources")),
+        *(
+            f"report/{name}.py"
+            for name in ("sensitivity", "differences", "paired_cells", "sources")
+        ),
         *("engine/metrics.py", "features/pairs_file.py", "datasets/sentences.py"),
     ],
     "tables_page": ["report/page.py"],

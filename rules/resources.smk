@@ -52,6 +52,7 @@ NEEDS = {
     "rescore": Need((1000, 1000), (10, 10)),
     "diagnostics": Need((2000, 2000), (10, 10)),
     "sensitivity": Need((2000, 2000), (10, 10)),
+    "robustness": Need((2000, 2000), (10, 10)),
     "table": Need((2000, 2000), (10, 10)),
     "figure_data": Need((2000, 2000), (10, 10)),
     "figure": Need((1000, 1000), (10, 10)),

@@ -6,6 +6,7 @@ from mktn.datasets import TEST_SETS
 from mktn.engine.rescore import HUMAN_SETS
 from mktn.errors import UserError
 from mktn.models.variants import BLIND
+from mktn.report.robustness import AS_SCORED, WAYS
 
 
 def training_settings(model, variant):
@@ -97,6 +98,40 @@ def sensitivity_defaults():
         for dataset in DATASETS
     }
     return json.dumps(values, sort_keys=True)
+
+
+def asked_settings(wildcards):
+    """What `mktn evaluate` is told: the protocol, and how the run is asked."""
+    return {**evaluation_settings(wildcards), **WAYS[wildcards.way]}
+
+
+def robustness_runs():
+    """Each configured variant's run and how it is asked: `(dataset, system, seed, way)`."""
+    return [
+        (dataset, system, seed, way)
+        for dataset in DATASETS
+        for system in systems_of(config["variants"])
+        for way in WAYS
+        for seed in config["seeds"]
+    ]
+
+
+def robustness_files(name):
+    """The file `name` of each of those."""
+
+    def given(wildcards):
+        refuse_other_partitions("the page of other ways of asking")
+        return [
+            run_file(
+                name if way == AS_SCORED else f"asked-{way}/{name}",
+                dataset,
+                system,
+                seed,
+            )
+            for dataset, system, seed, way in robustness_runs()
+        ]
+
+    return given
 
 
 def event_files(model):

@@ -40,6 +40,7 @@ class EvaluationConfig:
     ns: tuple[int, ...] = (1, 5)
     comparison: Literal[">", ">="] = ">"
     order: Literal["annotation", "shuffled", "none"] = "annotation"
+    alone: bool = False  # a query at a time, so that none sees another
     validation: Literal["official", "held_out", "own"] = "official"
     partition: str = "standard"  # mktn.datasets.PARTITIONS
     bootstraps: int = 1000
@@ -146,6 +147,7 @@ def run(arguments: argparse.Namespace) -> None:
             nms_thresholds=sorted(set(config.thresholds().values())),
             order=config.order,
             seed=config.seed,
+            alone=config.alone,
         )
     else:
         identity = {"model": arguments.baseline, "variant": "baseline", "seed": config.seed}
@@ -165,6 +167,7 @@ def run(arguments: argparse.Namespace) -> None:
         "comparison": config.comparison,
         "nms": config.nms,
         "order": config.order,
+        "alone": config.alone,
         "validation": config.validation,
         "bootstraps": config.bootstraps,
         "notes": list(config.notes),

@@ -18,6 +18,7 @@ from mktn.files import write_text
 from mktn.report.differences import differences, read_scores
 from mktn.report.layouts import titles
 from mktn.report.lines import System
+from mktn.report.paired_cells import cell, metric_name
 from mktn.report.results import Interval, Key, Run, check_runs, over_seeds, read_run
 from mktn.report.rows import two_decimals
 from mktn.report.sources import SOURCE_STATEMENTS
@@ -190,7 +191,7 @@ def as_markdown(rows: Sequence[Row]) -> str:
         keys = list(dict.fromkeys(row.key for row in mine))
         lines += ["", f"## {title}", ""]
         lines += [
-            f"| setting | full | changed to | seeds | {' | '.join(map(_head, keys))} |",
+            f"| setting | full | changed to | seeds | {' | '.join(map(metric_name, keys))} |",
             f"| --- | ---: | ---: | ---: | {' | '.join(['---:'] * len(keys))} |",
         ]
         for setting, value in dict.fromkeys((row.setting, row.changed_to) for row in mine):
@@ -199,22 +200,6 @@ def as_markdown(rows: Sequence[Row]) -> str:
             }
             first = next(iter(of.values()))
             named = [f"`{setting}`" if setting else "`full`", first.of_full or "-", value or "-"]
-            cells = " | ".join(_cell(of[key]) for key in keys)
+            cells = " | ".join(cell(of[key].value, of[key].difference) for key in keys)
             lines.append(f"| {' | '.join(named)} | {first.seeds} | {cells} |")
     return "\n".join(lines) + "\n"
-
-
-def _head(key: Key) -> str:
-    metric, n, iou = key
-    return metric if n is None else f"{metric}@{n}, IoU={iou:g}"
-
-
-def _cell(row: Row) -> str:
-    value, low, high = two_decimals(row.value)
-    text = f"{value} [{low}, {high}]"
-    if row.difference is None:
-        return text
-    numbers = two_decimals(row.difference, sign="+")
-    said = f"{numbers[0]} [{numbers[1]}, {numbers[2]}]"
-    clear = float(numbers[1]) > 0 or float(numbers[2]) < 0  # as it is written
-    return f"{text}; {'**' if clear else ''}{said}{'**' if clear else ''}"

@@ -25,7 +25,7 @@ from tests.bad_input.world import (
 WITHOUT_SETTINGS = (
     *("reannotations", "features", "diagnostics", "tables", "test-sets", "page"),
     "efficiency-table",
-    *("html-page", "provenance", "sensitivity"),
+    *("html-page", "provenance", "sensitivity", "robustness"),
     *("verify", "status", "ground", "export", "serve"),
 )
 

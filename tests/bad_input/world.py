@@ -146,6 +146,11 @@ COMMANDS: dict[str, tuple[str, Any]] = {
         " --changes full --defaults {} --csv out/s.csv --markdown out/s.md",
         None,
     ),
+    "robustness": (
+        "--metrics run/metrics.json --predictions run/predictions.parquet --pairs pairs.parquet"
+        " --asked scored --csv out/s.csv --markdown out/s.md",
+        None,
+    ),
     "test-sets": ("--metrics run/metrics.json --csv out/t.csv --markdown out/t.md", None),
     "ground": (f"one.mp4 --model run {PARTS} -q red --json out/answers.json", None),
     "serve": (f"run {PARTS} --port 0", None),

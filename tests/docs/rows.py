@@ -242,6 +242,11 @@ CHECKOUT: dict[str, Row] = {
         "checkout", "snakemake --cores 2 -n results/sensitivity.csv",
         says=(r"train_changed +1\d\n", r"sensitivity +1\n"),
     ),
+    "snakemake --cores 8 results/robustness.csv": Run(
+        "checkout",
+        "snakemake --cores 2 --config 'datasets=[charades]' 'variants=[full]' -- results/robustness.csv",
+        makes=("results/robustness.csv", f"{RUN}/asked-alone/metrics.json"),
+    ),
     "make profile": Run("checkout", makes=("results/profile-charades-mktn-full.md",)),
     "snakemake --cores 2 results/efficiency.md": Run(
         "checkout", before="rm results/efficiency.md", makes=("results/efficiency.md",),

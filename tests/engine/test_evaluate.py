@@ -40,15 +40,27 @@ def test_metrics_say_what_they_were_made_from_and_other_features_are_refused(
             f"--settings={scored}",
         ])  # fmt: skip
 
-    said = []
+    said, answers = [], {}
     for what in ((f"--run={tmp_path}",), ("--baseline=random",)):
         assert evaluate(*what) == 0
         metrics = json.loads((tmp_path / "m.json").read_text())
+        answers[what[0]] = pl.read_parquet(tmp_path / "p.parquet")
+        assert metrics["alone"] is False
         assert metrics["features"].endswith("2 patches, origin unknown")
         assert metrics["word_vectors"].startswith("glove.txt")
         assert metrics["sentence_vectors"] == "skip-thought 4 trained on the training captions"
         said.append({name: metrics[name] for name in INPUTS})
     assert said[0] == said[1]
+
+    # One query at a time is another question: CSM has no other query to read.
+    together = answers[f"--run={tmp_path}"]
+    scored = scored.removesuffix("}") + ', "alone": true}'
+    assert evaluate(f"--run={tmp_path}") == 0
+    assert json.loads((tmp_path / "m.json").read_text())["alone"] is True
+    alone = pl.read_parquet(tmp_path / "p.parquet")
+    assert set(alone["pair_id"]) == set(together["pair_id"])
+    best = [a.filter(rank=1).sort("pair_id")["score"] for a in (alone, together)]
+    assert (best[0] - best[1]).abs().max() > 1e-6
 
     shutil.copytree(small_dataset / "t.zarr", tmp_path / "t.zarr")
     paths["features"] = tmp_path / "t.zarr"
