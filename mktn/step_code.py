@@ -216,7 +216,10 @@ STEP_CODE = {
             )
         ),
     ],
-    "profile": ["engine/profile.py", "engine/machine.py", *TRAINING],
+    "profile": [
+        *(f"engine/{name}.py" for name in ("profile", "machine", "operations")),
+        *TRAINING,
+    ],
     "efficiency_table": [
         *SHOWN,
         *("report/efficiency.py", "report/sources.py", *EFFICIENCY),

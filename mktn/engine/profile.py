@@ -13,21 +13,26 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.autograd import DeviceType
 from torch.autograd.profiler import record_function
+from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
 from mktn.config import fill, read_settings
 from mktn.engine.fit import Training
 from mktn.engine.machine import processor
+from mktn.engine.operations import count_operations
 from mktn.engine.run_config import RunConfig
 from mktn.engine.train import add_data, begun
 from mktn.errors import UserError
 from mktn.files import write_text
 from mktn.models import check_variant
+
+if TYPE_CHECKING:
+    from mktn.grouping.batch import PairBatch
 
 DEAREST = 10
 PART = "part: "  # begins the name of what a module's call, or a phase, is recorded as
@@ -65,7 +70,8 @@ def run(arguments: argparse.Namespace) -> None:
     said = training.data.place(training.device)
     walls, waits = timed_steps(training, arguments.steps)
     found = dearest(training, arguments.steps)
-    page = as_page(training, said, walls, waits, found, arguments.steps)
+    padded = padding(training, arguments.steps)
+    page = as_page(training, said, walls, waits, found, arguments.steps, padded)
     write_text(page, arguments.out)
     print(page)
 
@@ -84,6 +90,33 @@ def timed_steps(training: Training, steps: int) -> tuple[list[float], list[float
             training.step(batch)
             _wait(training.device)
             walls.append(time.perf_counter() - asked)
+
+
+def padding(training: Training, steps: int) -> tuple[float, float]:
+    """The share of the batches' word cells that is padding, and of the forward's operations.
+
+    Words alone are padded. A padded word costs what one more word would that every query had.
+    """
+    cells, padded, spent, all_spent = 0, 0, 0.0, 0.0
+    with contextlib.closing(training.first_batches(steps)) as batches:
+        for batch in batches:
+            batch = batch.to(training.device)
+            longer = dataclasses.replace(
+                batch,
+                words=functional.pad(batch.words, (0, 0, 0, 1)),
+                word_mask=functional.pad(batch.word_mask, (0, 1)),
+            )
+            here, there = (_operations(training, one) for one in (batch, longer))
+            queries = len(batch.word_mask)
+            empty = int((~batch.word_mask).sum())
+            cells, padded = cells + batch.word_mask.numel(), padded + empty
+            spent += (there - here) / queries * empty
+            all_spent += here
+    return padded / cells, spent / all_spent
+
+
+def _operations(training: Training, batch: "PairBatch") -> int:
+    return count_operations(lambda: training.network(batch))
 
 
 def dearest(training: Training, steps: int) -> list[Dear]:
@@ -180,6 +213,7 @@ def as_page(
     waits: Sequence[float],
     found: Sequence[Dear],
     steps: int,
+    padded: tuple[float, float],
 ) -> str:
     """The page: how long a step is, the dearest operations, and the dearest parts."""
     config = training.config
@@ -195,6 +229,9 @@ def as_page(
         f"A step takes {1000 * wall:.1f} ms (median of {len(walls)}, not profiled), of which"
         f" {1000 * wait:.1f} ms are waiting for its batch ({100 * wait / wall:.1f} %). The"
         f" profiler saw {total:.1f} ms of operations a step in {steps} others.",
+        f"Padding: {100 * padded[0]:.1f} % of the cells of words, on which"
+        f" {100 * padded[1]:.2f} % of the forward pass is spent (matrix products, attention and"
+        " recurrent layers). Queries and frames are not padded.",
         "## The dearest operations, by themselves",
         "| | operation | part | ms a step | share | calls a step |\n|---:|---|---|---:|---:|---:|",
     ]

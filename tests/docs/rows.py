@@ -244,7 +244,8 @@ CHECKOUT: dict[str, Row] = {
     ),
     "snakemake --cores 8 results/robustness.csv": Run(
         "checkout",
-        "snakemake --cores 2 --config 'datasets=[charades]' 'variants=[full]' -- results/robustness.csv",
+        "snakemake --cores 2 --config 'datasets=[charades]' 'variants=[full]'"
+        " -- results/robustness.csv",
         makes=("results/robustness.csv", f"{RUN}/asked-alone/metrics.json"),
     ),
     "make profile": Run("checkout", makes=("results/profile-charades-mktn-full.md",)),

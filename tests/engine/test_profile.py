@@ -2,6 +2,8 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
@@ -10,7 +12,10 @@ from torch.autograd.profiler import record_function
 from torch.profiler import ProfilerActivity, profile
 
 from mktn.cli import main
-from mktn.engine.profile import PART, of_events
+from mktn.engine.fit import Training
+from mktn.engine.profile import PART, of_events, padding
+from mktn.grouping.batch import PairBatch
+from tests.batches import random_batch
 from tests.engine.runs import command, settings
 
 
@@ -44,6 +49,28 @@ def test_time_is_put_to_the_part_that_asked_for_it_forward_and_backward() -> Non
     assert sum(one.ms for one in found) == pytest.approx(everything / 1000)
 
 
+def test_padding_is_what_the_operations_on_empty_words_are() -> None:
+    batch = random_batch(queries=(3, 1, 2), words=6)
+    real, cells = int(batch.word_mask.sum()), batch.word_mask.numel()
+    assert 0 < real < cells
+    word, frame = nn.Linear(batch.words.shape[-1], 5), nn.Linear(batch.frames.shape[-1], 7)
+
+    def network(batch: PairBatch) -> None:
+        word(batch.words)
+        frame(batch.frames)
+
+    training = SimpleNamespace(
+        network=network,
+        device=torch.device("cpu"),
+        first_batches=lambda steps: (b for b in [batch]),
+    )
+    of_cells, of_operations = padding(cast(Training, training), 1)
+    assert of_cells == pytest.approx(1 - real / cells)
+    on_words, on_frames = word.weight.numel(), frame.weight.numel()
+    everything = cells * on_words + batch.frame_mask.numel() * on_frames
+    assert of_operations == pytest.approx((cells - real) * on_words / everything)
+
+
 def test_the_page_names_the_ten_dearest_and_every_part(
     small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -55,6 +82,9 @@ def test_the_page_names_the_ten_dearest_and_every_part(
     assert capsys.readouterr().out.strip() == text.strip()
     assert text.startswith("# A training step of mktn/full on charades\n\n**Source: synthetic.**")
     assert len(re.findall(r"(?m)^\| \d+ \| ", text)) == 10
+    found = re.search(r"Padding: ([\d.]+) % of the cells of words, on which ([\d.]+) %", text)
+    assert found
+    assert 0 <= float(found[2]) <= float(found[1]) < 100
     table = text.partition("## Parts of the model")[2]
     parts = dict(re.findall(r"(?m)^\| (\S.*?) \| [\d.]+ \| [\d.]+ \| ([\d.]+) %", table))
     assert {"video", "text", "transfer.csm", "transfer.avm", "transfer.opm", "transfer.apa",
