@@ -29,7 +29,7 @@ LOADING = [
     "datasets/sentences.py",
     "features/pairs_file.py",
     *(f"grouping/{name}.py" for name in ("batch", "loader", "resident", "ahead")),
-    "grouping/share.py",
+    *(f"grouping/{name}.py" for name in ("share", "packing", "neighbours")),
     *(f"features/{name}.py" for name in (*READ_STORES, "reader")),
     "features/text_store.py",
     "engine/checkpoint.py",

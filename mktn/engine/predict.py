@@ -17,7 +17,8 @@ from mktn.engine.decode import moments_of
 from mktn.errors import UserError
 
 if TYPE_CHECKING:
-    from mktn.grouping.loader import OrderMode, PairData
+    from mktn.grouping.loader import PairData
+    from mktn.grouping.neighbours import OrderMode
 
 
 @dataclasses.dataclass

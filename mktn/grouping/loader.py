@@ -21,11 +21,11 @@ from mktn.features.store import ResampledStore
 from mktn.features.text_store import TextStore
 from mktn.grouping.ahead import read_ahead
 from mktn.grouping.batch import PairBatch
+from mktn.grouping.neighbours import OrderMode, nearest_rows, related_among, told_order
+from mktn.grouping.packing import packed
 from mktn.grouping.resident import Placed, place
 from mktn.grouping.share import by_video, empty_frames, share
-from mktn.seeds import named_rng
 
-OrderMode = Literal["annotation", "shuffled", "none"]
 PAIR_COLUMNS = [
     *("dataset", "split", "video_id", "pair_id", "sentence", "order"),
     *("start_s", "end_s", "duration_s"),
@@ -176,22 +176,9 @@ class PairData:
     def packed(self, split: str, *, epoch: int | None = None, seed: int = 0) -> list[np.ndarray]:
         """The row numbers of each batch, in order."""
         rows = self.split(split)
+        shuffled = None if epoch is None else (seed, epoch)
         group = self.pairs["group"].to_numpy()[rows]
-        ids, first = np.unique(group, return_index=True)
-        ids = ids[np.argsort(first)]
-        if epoch is not None:
-            named_rng(seed, "batches", epoch).shuffle(ids)
-        by_group = _split(rows, group)
-        packed: list[list[np.ndarray]] = []
-        room = 0
-        for group_id in ids:
-            members = by_group[int(group_id)]
-            if not packed or len(members) > room:
-                packed.append([])
-                room = self.config.queries
-            packed[-1].append(members)
-            room -= len(members)
-        return [np.concatenate(parts) for parts in packed]
+        return packed(rows, group, self.config.queries, shuffled)
 
     def batch(
         self,
@@ -237,11 +224,11 @@ class PairData:
             word_mask=word_mask,
             sentences=torch.from_numpy(self.text.sentences[text_rows]),
             video_index=torch.tensor([position[name] for name in names]),
-            order=torch.from_numpy(self._order(rows, names, order, seed)),
+            order=torch.from_numpy(told_order(self.order[rows], names, order, seed)),
             duration_s=torch.from_numpy(durations).float(),
             span_s=torch.from_numpy(self.span_s[rows]).float(),
             text_index=torch.from_numpy(self.text_index[rows]),
-            related=torch.from_numpy(self._related(rows)) if related else None,
+            related=torch.from_numpy(related_among(rows, self.nearest)) if related else None,
             video_ids=videos,
             pair_ids=[self.pair_ids[row] for row in rows],
         )
@@ -270,46 +257,10 @@ class PairData:
 
     def _nearest(self, relations: str | Path | None) -> np.ndarray:
         """(N, related) row numbers of each training pair's nearest related pairs, -1 padded."""
-        table = np.full((len(self.pairs), self.config.related), -1, np.int64)
-        if relations is None or not self.config.related:
-            return table
-        row_of = {pair_id: row for row, pair_id in enumerate(self.pair_ids)}
-        table_of = read_relations(relations, self.known)
-        related = (
-            table_of.filter(pl.col("kind") != "temporal")
-            .group_by("pair_a", "pair_b")
-            .agg(pl.col("weight").max())
-            .sort(["pair_a", "weight", "pair_b"], descending=[False, True, False])
-            .group_by("pair_a", maintain_order=True)
-            .head(self.config.related)
-        )
-        filled = np.zeros(len(self.pairs), np.int64)
-        for a, b in zip(related["pair_a"], related["pair_b"], strict=True):
-            if a in row_of and b in row_of:
-                row = row_of[a]
-                table[row, filled[row]] = row_of[b]
-                filled[row] += 1
-        return table
-
-    def _related(self, rows: np.ndarray) -> np.ndarray:
-        """(Q,Q) bool: which queries of the batch are among each query's nearest."""
-        column = np.full(len(self.pairs) + 1, -1, np.int64)
-        column[rows] = np.arange(len(rows))
-        nearest = column[self.nearest[rows]]  # (Q, related); -1 indexes the last, always -1
-        seen = np.zeros((len(rows), len(rows) + 1), bool)
-        np.put_along_axis(seen, nearest, True, axis=1)
-        return seen[:, :-1].copy()
-
-    def _order(self, rows: np.ndarray, names: list[str], mode: OrderMode, seed: int) -> np.ndarray:
-        order = self.order[rows].copy()
-        if mode == "none":
-            order[:] = -1
-        elif mode == "shuffled":
-            owner = np.array(names)
-            for name in dict.fromkeys(names):
-                mine = np.flatnonzero(owner == name)
-                order[mine] = named_rng(seed, "order", name).permutation(order[mine])
-        return order
+        most = self.config.related
+        if relations is None or not most:
+            return np.full((len(self.pairs), most), -1, np.int64)
+        return nearest_rows(self.pair_ids, read_relations(relations, self.known), most)
 
 
 def _check_of_pairs(grouped: pl.DataFrame, pairs: pl.DataFrame, where: str | Path) -> None:
@@ -324,12 +275,3 @@ def _check_of_pairs(grouped: pl.DataFrame, pairs: pl.DataFrame, where: str | Pat
             f" {foreign['pair_id'][0]} of {foreign['video_id'][0]}",
             do="run `mktn group` again",
         )
-
-
-def _split(rows: np.ndarray, group: np.ndarray) -> dict[int, np.ndarray]:
-    if not len(rows):
-        return {}
-    by = np.argsort(group, kind="stable")
-    ids, starts = np.unique(group[by], return_index=True)
-    parts = np.split(rows[by], starts[1:])
-    return {int(g): part for g, part in zip(ids, parts, strict=True)}
