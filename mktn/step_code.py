@@ -40,7 +40,7 @@ TRAINING = [
     "losses",
     "engine/grounding",
     *(f"engine/{name}.py" for name in ("train", "fit", "late", "finite", "resume", "interrupts")),
-    *(f"engine/{name}.py" for name in ("schedules", "validation")),
+    *(f"engine/{name}.py" for name in ("schedules", "validation", "training_state")),
     *(f"engine/{name}.py" for name in ("run_config", "run_identity", "run_lock", "metrics")),
     *(f"engine/{name}.py" for name in ("criterion", "gradients", "predict", "decode")),
     *(f"engine/{name}.py" for name in ("objective", "distributed", "launch")),

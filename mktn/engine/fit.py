@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import dataclasses
 import itertools
 import sys
 import time
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mktn.engine import training_state
 from mktn.engine.criterion import Criterion
 from mktn.engine.distributed import Processes
 from mktn.engine.event_files import EventFiles
@@ -26,6 +26,7 @@ from mktn.engine.objective import Objective
 from mktn.engine.predict import choose_device
 from mktn.engine.run_config import RunConfig
 from mktn.engine.schedules import one_cycle, warming
+from mktn.engine.training_state import Progress
 from mktn.engine.validation import validate
 from mktn.errors import UserError
 from mktn.seeds import named_seed
@@ -33,22 +34,6 @@ from mktn.seeds import named_seed
 if TYPE_CHECKING:
     from mktn.grouping.batch import PairBatch
     from mktn.grouping.loader import PairData
-
-
-@dataclasses.dataclass
-class Progress:
-    """Where a training stands; with the tensors of `Training.state` it is all there is."""
-
-    epoch: int = 0
-    position: int = 0  # batches of the epoch that are done
-    step: int = 0
-    best: float = -1.0  # validation mIoU
-    best_epoch: int = 0
-    elapsed_s: float = 0.0  # of the epoch
-    terms: list[str] = dataclasses.field(default_factory=list)
-    norms: dict[str, float] = dataclasses.field(default_factory=dict)  # of the epoch
-    meter: dict[str, Any] | None = None  # what EpochMeter has of the epoch
-    log: list[dict[str, Any]] = dataclasses.field(default_factory=list)  # a row an epoch
 
 
 class Training:
@@ -140,56 +125,11 @@ class Training:
         """
         self._hear(wait=True)  # of nothing that is not a number there is a state
         self.progress.elapsed_s = time.perf_counter() - self._started
-        self.progress.meter = self.meter.state()
-        optimizer = self.optimizer.state_dict()
-        states = self._rng_states().items()
-        tensors = {f"rng/{name}": self.processes.rows(state) for name, state in states}
-        for part, values in (
-            ("network", self.network.state_dict()),
-            ("best", self.best_state),
-            ("criterion", self.criterion.state_dict()),
-            *((f"optimizer/{i}", moments) for i, moments in optimizer["state"].items()),
-        ):
-            tensors |= {f"{part}/{name}": value for name, value in values.items()}
-        if self.rows:
-            tensors["rows"] = torch.stack(self.rows)
-        return tensors, {
-            "progress": dataclasses.asdict(self.progress),
-            "optimizer": optimizer["param_groups"],
-            "scheduler": self.scheduler.state_dict(),
-        }
+        return training_state.taken(self)
 
     def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
         """Stand where the training stood whose `state` this is, of the same configuration."""
-        parts: dict[str, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            part, _, rest = name.partition("/")
-            parts.setdefault(part, {})[rest] = value
-        self.network.load_state_dict(parts["network"])
-        self.best_state = {name: value.to(self.device) for name, value in parts["best"].items()}
-        self.criterion.load_state_dict(parts.get("criterion", {}))
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in parts.get("optimizer", {}).items():
-            index, _, key = name.partition("/")
-            moments.setdefault(int(index), {})[key] = value
-        groups = [{**group, "betas": tuple(group["betas"])} for group in values["optimizer"]]
-        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        self.scheduler.load_state_dict(dict(values["scheduler"]))
-        self.progress = Progress(**values["progress"])
-        if self.progress.meter:
-            self.meter.restore(self.progress.meter)
-        self.rows = [row.to(self.device) for row in tensors["rows"]] if "rows" in tensors else []
-        # A copy: torch reads a state from where its storage begins, also of a row of a tensor.
-        own = {name: states[self.processes.rank].clone() for name, states in parts["rng"].items()}
-        torch.set_rng_state(own["cpu"])
-        if self.device.type == "cuda":
-            torch.cuda.set_rng_state(own["cuda"], self.device)
-
-    def _rng_states(self) -> dict[str, Tensor]:
-        # All other draws are from named seeds, which have no state.
-        cuda = self.device.type == "cuda"
-        states = {"cuda": torch.cuda.get_rng_state(self.device)} if cuda else {}
-        return {"cpu": torch.get_rng_state(), **states}
+        training_state.restore(self, tensors, values)
 
     def _packed(self, epoch: int) -> list[np.ndarray]:
         return self.data.packed("train", epoch=epoch, seed=self.config.seed)
