@@ -1,9 +1,11 @@
 """What a model must beat: random moments, and the moments that fit the training set best.
 
-Both know nothing of video and sentence. A moment is a fraction of the duration: (start, end) in
-[0, 1]; multiplied by the duration it is in seconds. Candidates are the cells of a 32 x 32 map.
+None knows anything of video and sentence; one knows a sentence's place in the annotation file. A
+moment is a fraction of the duration: (start, end) in [0, 1]; multiplied by the duration it is in
+seconds. Candidates are the cells of a 32 x 32 map.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +15,8 @@ from mktn.engine.metrics import temporal_iou
 from mktn.seeds import named_rng
 
 CELLS = 32
+PLACES, COUNTS = 8, 6  # of a query among its video's, and how many those are, at most
+FEW = 20  # training moments of a place, below which it takes those of all places
 CHUNK = 4096  # queries or moments at a time: bounds memory, changes no result
 
 
@@ -78,6 +82,46 @@ def train_prior(
         uncovered &= ~covers[best]
         left &= ~suppresses[best]
     return candidates[chosen]
+
+
+def places(
+    splits: Sequence[str], video_ids: Sequence[str], order: Sequence[int]
+) -> list[tuple[int, int]]:
+    """Of each pair: how many queries its video has in the split, and its place among them."""
+    owners = list(zip(splits, video_ids, strict=True))
+    counts = Counter(owners)
+    return [
+        (min(counts[owner], COUNTS), min(PLACES - 1, PLACES * int(at) // counts[owner]))
+        for owner, at in zip(owners, order, strict=True)
+    ]
+
+
+def place_prior(
+    fractions: npt.ArrayLike,
+    of_fractions: Sequence[tuple[int, int]],
+    of_queries: Sequence[tuple[int, int]],
+    n: int,
+    iou: float,
+    nms_threshold: float,
+) -> npt.NDArray[np.float64]:
+    """`(Q, n, 2)`: `train_prior` of the training queries that stand where each query stands.
+
+    `fractions` (N, 2) as there; `of_fractions` and `of_queries` are their `places`. What it scores
+    above the train prior is knowledge of the annotation's order alone. NaN where fewer than n.
+    """
+    targets = np.asarray(fractions, dtype=np.float64).reshape(-1, 2)
+    members: dict[tuple[int, int], list[int]] = {}
+    for row, place in enumerate(of_fractions):
+        members.setdefault(place, []).append(row)
+    priors: dict[tuple[int, int], npt.NDArray[np.float64]] = {}
+    moments = np.full((len(of_queries), n, 2), np.nan)
+    for query, place in enumerate(of_queries):
+        if place not in priors:
+            rows = members.get(place, [])
+            chosen = targets if len(rows) < FEW else targets[rows]
+            priors[place] = train_prior(chosen, n, iou, nms_threshold)
+        moments[query, : len(priors[place])] = priors[place]
+    return moments
 
 
 def _suppresses(candidates: npt.NDArray[np.float64], threshold: float) -> npt.NDArray[np.bool_]:

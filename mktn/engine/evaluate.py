@@ -13,7 +13,7 @@ import torch
 from mktn.checksums import write_sealed_json
 from mktn.config import fill, read_settings
 from mktn.datasets import TEST_SETS
-from mktn.engine.baselines import random_moments, train_prior
+from mktn.engine.baselines import place_prior, places, random_moments, train_prior
 from mktn.engine.checkpoint import load
 from mktn.engine.metrics import METRICS_FORMAT, evaluate_rankings
 from mktn.engine.predict import Predictions, choose_device, predict
@@ -23,7 +23,7 @@ from mktn.models.variants import BLIND
 if TYPE_CHECKING:
     from mktn.grouping.loader import LoaderConfig, PairData
 
-BASELINES = ("random", "train-prior")
+BASELINES = ("random", "train-prior", "place-prior")
 EVALUATED = ("val", *(name for names in TEST_SETS.values() for name in names))
 SHOWN = 120  # characters of a value in a message
 
@@ -200,16 +200,20 @@ def baseline(
     """Moments that no video or sentence went into, for each NMS threshold."""
     pair_ids, n = [data.pair_ids[row] for row in rows], max(config.ns)
     duration = data.duration_s[rows].astype(np.float64)
+    train = data.split("train")
+    fractions = data.span_s[train] / data.duration_s[train, None]
     found = {}
     for threshold in sorted(set(config.thresholds().values())):
         if name == "random":
             moments = random_moments(pair_ids, n, threshold, config.seed)
-        else:
-            train = data.split("train")
-            fractions = data.span_s[train] / data.duration_s[train, None]
+        elif name == "train-prior":
             prior = train_prior(fractions, n, config.table_iou, threshold)
             moments = np.full((len(rows), n, 2), np.nan)
             moments[:, : len(prior)] = prior
+        else:
+            at = places(data.pairs["split"].to_list(), data.video_ids, data.order.tolist())
+            asked, known = ([at[row] for row in some] for some in (rows, train))
+            moments = place_prior(fractions, known, asked, n, config.table_iou, threshold)
         scores = np.broadcast_to(1.0 / np.arange(1, n + 1), moments.shape[:2])
         found[threshold] = Predictions(pair_ids, moments * duration[:, None, None], scores)
     return found

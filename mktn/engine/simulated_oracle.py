@@ -19,7 +19,7 @@ import numpy as np
 
 from mktn.config import fill, read_settings
 from mktn.datasets.sentences import content_words
-from mktn.engine.baselines import CHUNK, candidate_moments
+from mktn.engine.baselines import CHUNK, candidate_moments, places
 from mktn.engine.metrics import recall_at, temporal_iou
 from mktn.errors import UserError
 from mktn.seeds import named_rng
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from mktn.features.store import ResampledStore
 
 WEIGHTS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)  # of the evidence; chosen on validation
-PLACES, COUNTS = 8, 6  # of a query among its video's, and how many those are, at most
 
 
 @dataclass(frozen=True)
@@ -81,12 +80,9 @@ def nearest_windows(fractions: np.ndarray, windows: np.ndarray) -> np.ndarray:
     return np.concatenate([temporal_iou(p[:, None], windows[None]).argmax(axis=1) for p in parts])
 
 
-def places(pairs: "pl.DataFrame") -> list[tuple[int, int]]:
+def places_of(pairs: "pl.DataFrame") -> list[tuple[int, int]]:
     """Of each pair: how many queries its video has in the split, and its place among them."""
-    counts = pairs.group_by("split", "video_id").len(name="n")
-    joined = pairs.join(counts, on=["split", "video_id"], how="left", maintain_order="left")
-    columns = zip(joined["n"], joined["order"], strict=True)
-    return [(min(n, COUNTS), min(PLACES - 1, PLACES * order // n)) for n, order in columns]
+    return places(*(pairs[name].to_list() for name in ("split", "video_id", "order")))
 
 
 def moments_s(pairs: "pl.DataFrame") -> np.ndarray:
@@ -122,7 +118,7 @@ class Oracle:
         nearest = nearest_windows(fractions, windows)
         share = (np.bincount(nearest, minlength=len(windows)) + 0.5) / (len(nearest) + 0.5)
         by_place: dict[tuple[int, int], np.ndarray] = {}
-        for place, window in zip(places(training), nearest, strict=True):
+        for place, window in zip(places_of(training), nearest, strict=True):
             # At a rare place the prior of all counts, as much as 20 queries do.
             by_place.setdefault(place, 20 * share)[window] += 1
         return np.log(share), {place: np.log(counts) for place, counts in by_place.items()}
@@ -165,7 +161,7 @@ def run(arguments: argparse.Namespace) -> None:
     windows = candidate_moments(settings.windows)
     overlap = temporal_iou(windows[:, None], windows[None])
     prior, by_place = oracle.priors(windows)
-    place = places(pairs)
+    place = places_of(pairs)
     asked, evidences = {}, {}
     for split in ("val", "test"):
         of_split = pairs.filter(split=split)

@@ -111,7 +111,7 @@ def _panel(axes: Axes, rows: Rows, systems: list[tuple[str, str, str]]) -> None:
             markersize=4,
             elinewidth=0.8,
             capsize=1.5,
-            label=plain(system[2].replace("train-prior", "train prior")),
+            label=plain(system[2].replace("-prior", " prior")),
         )
     unit = 1 if rows[0]["by"] == "length_s" else 100
     counts = {int(row["bin"]): row for row in rows}

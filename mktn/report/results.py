@@ -12,9 +12,9 @@ The format, version 1, as `mktn evaluate` writes it (value and interval in per c
      "metrics": [{"metric": "R", "n": 1, "iou": 0.5, "value": v, "ci_low": l, "ci_high": h}, ...,
                  {"metric": "mIoU", "n": null, "iou": null, "value": ..., ...}]}
 
-Baselines have the models "random" and "train-prior" and the variant "baseline". What it was
-made from stands in "features", "word_vectors" and "sentence_vectors", a line each, and in
-"features_sha256" and "text_sha256" of all attributes of the stores; metrics of an older version
+Baselines have the models "random", "train-prior" and "place-prior" and the variant "baseline".
+What it was made from stands in "features", "word_vectors" and "sentence_vectors", a line each, and
+in "features_sha256" and "text_sha256" of all attributes of the stores; metrics of an older version
 do not have them. A file without "partition" is from before there were others: standard. Keys
 beyond these are left alone.
 """
@@ -33,7 +33,7 @@ from mktn.report.lines import System, name_of
 
 SOURCES = ("synthetic", "simulated", "published", "own")
 VALIDATIONS = ("official", "held_out", "own")
-BASELINES = ("random", "train-prior")
+BASELINES = ("random", "train-prior", "place-prior")
 # Student's t, 97.5 %, by degrees of freedom; more seeds take the last, which is wider.
 T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 

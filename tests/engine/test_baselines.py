@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from mktn.engine.baselines import candidate_moments, random_moments, train_prior
+from mktn.engine.baselines import (
+    FEW,
+    candidate_moments,
+    place_prior,
+    places,
+    random_moments,
+    train_prior,
+)
 from mktn.engine.metrics import nms, recall_at, temporal_iou
 from mktn.seeds import named_rng
 
@@ -56,3 +63,25 @@ def test_train_prior_is_the_best_constant() -> None:
     np.testing.assert_array_equal(prior, train_prior(fractions[::-1], 5, 0.5, 0.5))
     with pytest.raises(ValueError, match="at least one"):
         train_prior(np.zeros((0, 2)), 5, 0.5, 0.5)
+
+
+def test_the_place_prior_is_the_train_prior_of_the_same_place() -> None:
+    rng = named_rng(0, "places")
+    first, last = (
+        np.stack([start, start + 0.2], axis=1)
+        for start in (rng.uniform(0, 0.1, 2 * FEW), rng.uniform(0.7, 0.8, 2 * FEW))
+    )
+    fractions = np.concatenate([first, last])
+    known = [(2, 0)] * len(first) + [(2, 4)] * len(last)
+    found = place_prior(fractions, known, [(2, 4), (2, 0), (3, 0)], 2, 0.5, 0.5)
+    for row, (own, expected) in enumerate(((last, 2), (first, 2), (fractions, 2))):
+        np.testing.assert_array_equal(found[row], train_prior(own, expected, 0.5, 0.5))
+    # A place of few training moments takes those of all.
+    rare = place_prior(fractions, [(9, 9), *known[1:]], [(9, 9)], 1, 0.5, 0.5)
+    np.testing.assert_array_equal(rare[0], train_prior(fractions, 1, 0.5, 0.5))
+
+
+def test_places_are_counted_in_a_video_of_a_split() -> None:
+    at = places(["val", "val", "test", "val"], ["a", "a", "a", "b"], [0, 1, 0, 0])
+    assert at == [(2, 0), (2, 4), (1, 0), (1, 0)]
+    assert places(["t"], ["v"], [9]) == [(1, 7)]  # rejected neighbours leave a place behind

@@ -9,7 +9,7 @@ import pytest
 
 from mktn.cli import main
 from mktn.engine.baselines import candidate_moments
-from mktn.engine.simulated_oracle import evidence, likeliest, places
+from mktn.engine.simulated_oracle import evidence, likeliest, places_of
 
 WORDS = ("knife", "plate", "carrot", "sink")
 
@@ -34,7 +34,7 @@ def test_without_evidence_the_prior_answers() -> None:
 def test_a_place_is_among_the_queries_of_its_video_and_split() -> None:
     rows = [("val", "a", 0), ("val", "a", 1), ("test", "a", 0), ("val", "b", 0)]
     pairs = pl.DataFrame(rows, schema=["split", "video_id", "order"], orient="row")
-    assert places(pairs) == [(2, 0), (2, 4), (1, 0), (1, 0)]
+    assert places_of(pairs) == [(2, 0), (2, 4), (1, 0), (1, 0)]
 
 
 @pytest.fixture
