@@ -5,9 +5,21 @@ import threading
 from collections.abc import Generator, Iterable
 from typing import TypeVar
 
+import torch
+
+from mktn.grouping.batch import PairBatch
+
 Item = TypeVar("Item")
 DEPTH = 2  # batches that wait, beside the one that is made
 POLL_S = 0.1  # how long a thread whose reader has gone may go on
+
+
+def pinned(batches: Iterable[PairBatch], gpu: torch.device) -> Generator[PairBatch]:
+    """These batches in memory that this GPU copies from by itself."""
+    # A thread begins on the first GPU, wherever its process computes, and would take a part of it.
+    with torch.cuda.device(gpu):
+        for batch in batches:
+            yield batch.pinned()
 
 
 def read_ahead(items: Iterable[Item], depth: int = DEPTH) -> Generator[Item]:

@@ -19,7 +19,7 @@ from mktn.features.pairs_file import read_pairs_file, read_relations, read_table
 from mktn.features.reader import FeatureReader
 from mktn.features.store import ResampledStore
 from mktn.features.text_store import TextStore
-from mktn.grouping.ahead import read_ahead
+from mktn.grouping.ahead import pinned, read_ahead
 from mktn.grouping.batch import PairBatch
 from mktn.grouping.neighbours import OrderMode, nearest_rows, related_among, told_order
 from mktn.grouping.packing import packed
@@ -96,7 +96,8 @@ class PairData:
         if placed is None or not placed.ahead:
             yield from batches
             return
-        yield from read_ahead(batch.pinned() if placed.pins else batch for batch in batches)
+        gpu = placed.pinned_for
+        yield from read_ahead(batches if gpu is None else pinned(batches, gpu))
 
     def split(self, split: str) -> np.ndarray:
         """Row numbers of the usable pairs of a split, int64."""

@@ -49,12 +49,13 @@ class ResidentFeatures:
 @dataclasses.dataclass(frozen=True)
 class Placed:
     """Where features are: on the device, or `resident` is None; `ahead`: whether batches are read
-    while the device computes; `said`: one line that says so; `pins`: whether a GPU copies them."""
+    while the device computes; `said`: one line that says so; `pinned_for`: the GPU that copies
+    them."""
 
     resident: ResidentFeatures | None
     ahead: bool
     said: str
-    pins: bool = False
+    pinned_for: torch.device | None = None
 
 
 def place(reader: FeatureReader, device: torch.device) -> Placed:
@@ -69,7 +70,7 @@ def place(reader: FeatureReader, device: torch.device) -> Placed:
         with contextlib.suppress(torch.OutOfMemoryError):  # others use it too
             resident = ResidentFeatures(reader.store, device)
             said = f"{size}: on {device}, batches are composed there"
-            return Placed(resident, True, said, pins=True)
+            return Placed(resident, True, said, pinned_for=device)
         torch.cuda.empty_cache()  # behind the error, which holds what had found room
     said = f"{size}: {held}, read ahead and pinned ({free / 1e9:.3g} GB of {device} are free)"
-    return Placed(None, True, said, pins=True)
+    return Placed(None, True, said, pinned_for=device)

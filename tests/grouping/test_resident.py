@@ -1,5 +1,6 @@
 """Features on the device, and batches made ahead: the same batches, made elsewhere and sooner."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -102,8 +103,16 @@ def test_without_a_gpu_in_use_nothing_is_pinned(
     monkeypatch.setattr(PairBatch, "pinned", note)
     assert list(data.ahead(data.batches("val")))
     assert not pinned
-    data.placed = Placed(None, ahead=True, said="", pins=True)
+    gpu, taken = torch.device("cuda", 1), []
+
+    def take(device: torch.device) -> contextlib.AbstractContextManager[None]:
+        taken.append((device, threading.current_thread().name))
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(torch.cuda, "device", take)
+    data.placed = Placed(None, ahead=True, said="", pinned_for=gpu)
     assert len(list(data.ahead(data.batches("val")))) == len(pinned)
+    assert taken == [(gpu, "read_ahead")]
 
 
 def test_a_batch_is_made_while_another_is_computed() -> None:
