@@ -38,7 +38,8 @@ NEEDS = {
     "relate": Need((3000, 3000), (30, 30), torch=True),
     "group": Need((2000, 2000), (30, 30)),
     "train": Need((3000, 3000), (240, 240), gpu=True, torch=True, cache=True),
-    "evaluate": Need((3000, 3000), (60, 60), gpu=True, torch=True, cache=True),
+    # The longest: one query at a time, each with its video encoded again.
+    "evaluate": Need((3000, 3000), (60, 240), gpu=True, torch=True, cache=True),
     "evaluate_baseline": Need((3000, 3000), (30, 30)),
     "diagnose": Need((3000, 3000), (120, 120), gpu=True, torch=True, cache=True),
     "attention": Need((3000, 3000), (30, 30), gpu=True, torch=True),

@@ -47,6 +47,10 @@ def read_ahead(items: Iterable[Item], depth: int = DEPTH) -> Generator[Item]:
         except BaseException as error:
             put([], error)
             return
+        finally:
+            # What the items hold, they let go in the thread that took it.
+            if isinstance(items, Generator):
+                items.close()
         put([], StopIteration())
 
     thread = threading.Thread(target=make, name="read_ahead", daemon=True)

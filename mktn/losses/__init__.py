@@ -124,7 +124,8 @@ def rince(
     _check_positives(positive)
     scaled = similarity / temperature
     log_negatives = scaled.masked_fill(positive, -torch.inf).logsumexp(dim=1, keepdim=True)
-    share = torch.as_tensor(lam, dtype=scaled.dtype, device=scaled.device)
+    # Filled in, as the host would wait for a number that it copies to a GPU.
+    share = lam.to(scaled) if isinstance(lam, Tensor) else scaled.new_full((), lam)
     log_all = torch.logaddexp(scaled, log_negatives) + share.log()
     if printed:
         values = ((q * log_all).exp() - scaled.exp()) / q

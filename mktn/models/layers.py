@@ -27,6 +27,19 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     return (values * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
 
 
+def full_precision(device: torch.device) -> torch.autocast:
+    """Around recurrent layers: autocast runs them in float16 on a GPU, whatever it is asked for.
+
+    The gradients of a training without a scaled loss vanish or overflow there.
+    """
+    return torch.autocast(device.type, enabled=False)
+
+
+def full(x: Tensor) -> Tensor:
+    """x in float32 where it is of less."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 class Attention(nn.Module):
     """Multi-head attention; a masked memory position has weight zero.
 
@@ -137,7 +150,9 @@ class BiGRU(nn.Module):
         positions = torch.arange(x.shape[1], device=x.device)
         last = mask.sum(dim=1, keepdim=True) - 1
         reverse = torch.where(mask, last - positions, positions)[..., None]  # (N,S,1)
-        ahead, _ = self.ahead(x)
-        back, _ = self.back(x.gather(1, reverse.expand_as(x)))
+        with full_precision(x.device):
+            x = full(x)
+            ahead, _ = self.ahead(x)
+            back, _ = self.back(x.gather(1, reverse.expand_as(x)))
         back = back.gather(1, reverse.expand_as(back))
         return torch.cat([ahead, back], dim=-1) * mask[..., None]

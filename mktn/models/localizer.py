@@ -95,5 +95,5 @@ def _moments(spans: Tensor, real: Tensor, exists: Tensor) -> Tensor:
     start = torch.minimum(spans[..., 0].clamp(min=0), real - 1)
     end = torch.maximum(torch.minimum(spans[..., 1], real), start + 1)
     moments = torch.stack([start, end], dim=-1) / real[..., None]
-    everything = torch.tensor([0.0, 1.0], device=moments.device)
+    everything = torch.arange(2, dtype=moments.dtype, device=moments.device)
     return torch.where(exists[..., None], moments, everything)

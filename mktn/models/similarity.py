@@ -3,7 +3,7 @@
 V videos, Q queries, T frames, L words, A object, P phrase, E activity prototypes, d width.
 S and S_op are maxima of products. The forward pass makes the products in blocks and keeps each
 maximum and its place; the backward pass reads only the vectors that won. Neither ever holds
-(V,T,Q,L) or (V,T,A,Q,P). Both compute in float32 at least, under autocast too.
+(V,T,Q,L) or (V,T,A,Q,P). All compute in float32 at least, under autocast too.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
+
+from mktn.models.layers import full
 
 BLOCK_ELEMENTS = 1_000_000  # of the largest tensor of a block: 4 MB in float32
 GPU_ELEMENTS = 32_000_000  # of the winning vectors that a block of a GPU's backward pass gathers
@@ -59,9 +61,12 @@ def activity_sentence_similarity(activities: Tensor, sentences: Tensor) -> Tenso
 
     activities (V,E,d), sentences (Q,d) -> (V,Q). E is a handful, so (V,Q,E) may stand.
     """
-    activities = functional.normalize(activities, dim=-1)
-    scores = torch.einsum("ved,qd->vqe", activities, functional.normalize(sentences, dim=-1))
-    return scores.amax(dim=-1)
+    # In bfloat16 prototypes that are alike would tie, and share one gradient.
+    with torch.autocast(activities.device.type, enabled=False):
+        activities, sentences = (
+            functional.normalize(full(each), dim=-1) for each in (activities, sentences)
+        )
+        return torch.einsum("ved,qd->vqe", activities, sentences).amax(dim=-1)
 
 
 class _Best(torch.autograd.Function):

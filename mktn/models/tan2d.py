@@ -25,6 +25,7 @@ from torch.nn import functional
 from mktn.grouping.batch import PairBatch
 from mktn.models.base import GroundingModel, Pluggable, Text
 from mktn.models.config import TAN2DConfig
+from mktn.models.layers import full, full_precision
 from mktn.models.map_network import MapNetwork
 from mktn.models.plugged import plugged
 from mktn.models.proposals import ProposalMap, pool_to_cells
@@ -53,7 +54,9 @@ class SentenceLSTM(nn.Module):
 
     def forward(self, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """words (Q,L,D_w), mask (Q,L) bool, real words first -> (Q,L,d), padding 0, and (Q,d)."""
-        states, _ = self.lstm(torch.where(mask[..., None], words, words.new_zeros(())))
+        words = torch.where(mask[..., None], words, words.new_zeros(()))
+        with full_precision(words.device):
+            states, _ = self.lstm(full(words))
         last = (mask.sum(dim=1) - 1).clamp(min=0)
         sentences = states[torch.arange(len(states), device=states.device), last]
         return states * mask[..., None], sentences

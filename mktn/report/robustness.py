@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mktn.checksums import read_sealed_json
 from mktn.errors import UserError
 from mktn.files import write_text
 from mktn.report.differences import differences, read_scores
@@ -30,12 +31,14 @@ WAYS: dict[str, dict[str, Any]] = {
     "shuffled": {"order": "shuffled"},
     "untold": {"order": "none"},
     "alone": {"alone": True},
+    "alone-untold": {"alone": True, "order": "none"},
 }
 MEANINGS = {
     AS_SCORED: "as in the tables, all sentences of a video together",
     "shuffled": "together, their order shuffled",
     "untold": "together, no order told",
-    "alone": "one sentence at a time",
+    "alone": "one sentence at a time, its place in the annotation still told",
+    "alone-untold": "one sentence at a time, no place told, as a user's own sentence is asked",
 }
 COLUMNS = (
     *("dataset", "model", "variant", "asked", "metric", "n", "iou", "value", "ci_low", "ci_high"),
@@ -83,7 +86,7 @@ def run(arguments: argparse.Namespace) -> None:
                 expected=f"{len(arguments.metrics)}, in the order of --metrics",
             )  # fmt: skip
     read = [
-        (_asked(read_run(path), way), predictions)
+        (_asked(path, way), predictions)
         for path, way, predictions in zip(
             arguments.metrics, arguments.asked, arguments.predictions, strict=True
         )
@@ -114,10 +117,19 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"{len(runs)} runs: {arguments.csv}")
 
 
-def _asked(read: Run, way: str) -> Run:
-    """The run under the name of its variant and way. Baselines are asked nothing."""
+def _asked(path: Path, way: str) -> Run:
+    """The run under the name of its variant and way, which its metrics must not deny."""
+    read = read_run(path)
     if read.model in BASELINES:
-        raise UserError("a baseline is asked nothing", where=read.path, found=read.model)
+        raise UserError("a baseline is asked nothing", where=path, found=read.model)
+    said = read_sealed_json(path)
+    expected = {"alone": False, **WAYS[way]}
+    found = {name: said[name] for name in expected if name in said}
+    if any(found[name] != expected[name] for name in found):
+        raise UserError(
+            "metrics of a run that was asked in another way", where=path, found=found,
+            expected=f"{expected}, as {way} is",
+        )  # fmt: skip
     return dataclasses.replace(read, variant=_joined(read.variant, way))
 
 
@@ -199,6 +211,8 @@ def as_markdown(rows: Sequence[Row]) -> str:
     for dataset, title in titles(row.run.dataset for row in rows).items():
         mine = [row for row in rows if row.run.dataset == dataset and row.key[1] in (None, 1)]
         for reference, where in (("`full` asked in the same way", 0), ("itself as scored", 1)):
+            if not any((row.to_full, row.to_as_scored)[where] for row in mine):
+                continue  # full, or the runs as scored, are not among them
             lines += ["", f"## {title}, against {reference}", "", *_grid(mine, where)]
     return "\n".join(lines) + "\n"
 

@@ -246,7 +246,7 @@ CHECKOUT: dict[str, Row] = {
         "checkout",
         "snakemake --cores 2 --config 'datasets=[charades]' 'variants=[full]'"
         " -- results/robustness.csv",
-        makes=("results/robustness.csv", f"{RUN}/asked-alone/metrics.json"),
+        makes=("results/robustness.csv", f"{RUN}/asked-alone-untold/metrics.json"),
     ),
     "make profile": Run("checkout", makes=("results/profile-charades-mktn-full.md",)),
     "snakemake --cores 2 results/efficiency.md": Run(

@@ -1,9 +1,10 @@
-"""Attention of one query a memory is attention."""
+"""Attention of one query a memory is attention; recurrent layers keep full precision."""
 
 import pytest
 import torch
 
-from mktn.models.layers import Attention
+from mktn.models.layers import Attention, BiGRU
+from mktn.models.tan2d import SentenceLSTM
 
 
 @pytest.mark.parametrize("wide", [False, True])
@@ -21,3 +22,16 @@ def test_one_query_attends_as_one_of_several_does(wide: bool) -> None:
     torch.testing.assert_close(attention(x[:, :1], memory, mask)[:, 0], both[:, 0])
     attention.train()
     assert not torch.allclose(attention(x[:, :1], memory, mask)[:, 0], both[:, 0])
+
+
+def test_recurrent_layers_keep_full_precision_under_autocast() -> None:
+    """Autocast would run them in half precision, whose gradients nobody scales."""
+    torch.manual_seed(0)
+    x, mask = torch.randn(3, 5, 8), torch.arange(5)[None] < torch.tensor([[5], [2], [4]])
+    gru, lstm = BiGRU(8, 6), SentenceLSTM(8, 6, 2)
+    expected = gru(x, mask), *lstm(x, mask)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = gru(x, mask), *lstm(x, mask)
+        assert gru(x.bfloat16(), mask).dtype == torch.float32
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0)

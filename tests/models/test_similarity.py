@@ -199,3 +199,14 @@ def test_the_fusion_never_multiplies_frames_with_frames() -> None:
     masks = torch.ones(1, frames, dtype=torch.bool), torch.ones(1, 3, dtype=torch.bool)
     made = largest(lambda: fusion(x, masks[0], words, masks[1]))
     assert made < frames * frames
+
+
+def test_activities_are_compared_in_full_precision_under_autocast() -> None:
+    """In bfloat16 prototypes that are alike would tie and share one gradient."""
+    torch.manual_seed(0)
+    activities = torch.randn(3, 1, 16) + 1e-3 * torch.randn(3, 4, 16)
+    sentences = torch.randn(5, 16)
+    expected = similarity.activity_sentence_similarity(activities, sentences)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = similarity.activity_sentence_similarity(activities, sentences)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)

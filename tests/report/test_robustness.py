@@ -18,7 +18,12 @@ ASKED = (
 )
 
 
-def robustness(folder: Path, asked: tuple[tuple[str, str], ...] = ASKED) -> int:
+def robustness(
+    folder: Path,
+    asked: tuple[tuple[str, str], ...] = ASKED,
+    said: dict[str, object] | None = None,
+) -> int:
+    """`said`: what the metrics say of how they were asked, in place of the truth."""
     right = {0.5: targets("charades")[2][:, None].repeat(5, axis=1)}
     written = []
     for number, (variant, way) in enumerate(asked):
@@ -26,7 +31,8 @@ def robustness(folder: Path, asked: tuple[tuple[str, str], ...] = ASKED) -> int:
         moments = random_moments("charades", "lost") if lost else right
         place = folder / f"run{number}"
         model = "random" if variant == "baseline" else "mktn"
-        written.append(write_run(place, "charades", model, variant, 0, moments))
+        told = {"alone": way == "alone", "order": "annotation"} | ({} if said is None else said)
+        written.append(write_run(place, "charades", model, variant, 0, moments, **told))
     words = ["robustness", "--pairs", str(write_pairs(folder, "charades"))]
     words += ["--metrics", *(str(metrics) for metrics, _ in written)]
     words += ["--predictions", *(str(predictions) for _, predictions in written)]
@@ -77,6 +83,22 @@ def test_what_does_not_belong_is_one_line(
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_metrics_that_say_they_were_asked_otherwise_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert robustness(tmp_path, said={"alone": False}) == 2
+    assert "asked in another way, found {'alone': False}" in capsys.readouterr().err
+    assert robustness(tmp_path, (("full", "scored"), ("full", "untold"))) == 2
+    assert "expected {'alone': False, 'order': 'none'}" in capsys.readouterr().err
+
+
+def test_without_full_nothing_is_said_to_be_against_it(tmp_path: Path) -> None:
+    assert robustness(tmp_path, ASKED[2:]) == 0
+    page = (tmp_path / "r.md").read_text()
+    assert "against `full`" not in page
+    assert "against itself as scored" in page
 
 
 def test_files_that_are_not_one_a_run_are_one_line(
