@@ -107,7 +107,8 @@ def place_prior(
     """`(Q, n, 2)`: `train_prior` of the training queries that stand where each query stands.
 
     `fractions` (N, 2) as there; `of_fractions` and `of_queries` are their `places`. What it scores
-    above the train prior is knowledge of the annotation's order alone. NaN where fewer than n.
+    above the train prior is knowledge of the annotation's order and number alone. NaN where fewer
+    than n.
     """
     targets = np.asarray(fractions, dtype=np.float64).reshape(-1, 2)
     members: dict[tuple[int, int], list[int]] = {}

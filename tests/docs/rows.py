@@ -54,6 +54,11 @@ SLURM = (
     "::test_training_asks_for_a_gpu_and_for_what_the_table_says"
 )
 STORE = f"{DATA}/features/charades/c3d-T12.zarr"
+REAL_SIZE = (
+    "snakemake --cores 2 --configfile workflow/configs/simulated.yaml"
+    " workflow/configs/real_size.yaml --config mirror=MIRROR"
+)
+NOISY = "workflow/configs/real_size.yaml workflow/configs/noisy.yaml"
 TINY_TRAIN = (
     f"--pairs {DATA}/pairs/charades/pairs.parquet --groups {DATA}/groups/charades/groups.parquet"
     f" --relations {DATA}/groups/charades/relations.parquet"
@@ -242,6 +247,11 @@ CHECKOUT: dict[str, Row] = {
         "checkout", "snakemake --cores 2 -n results/sensitivity.csv",
         says=(r"train_changed +1\d\n", r"sensitivity +1\n"),
     ),
+    "--config baselines=[random,train-prior,place-prior]": Run(
+        "checkout", "snakemake --cores 2 --config baselines=[random,train-prior,place-prior]"
+        " -- results/table3.csv && grep place-prior results/table3.csv",
+        makes=("runs/synthetic/charades/place-prior/baseline/seed0/metrics.json",),
+    ),
     "snakemake --cores 8 results/robustness.csv": Run(
         "checkout",
         "snakemake --cores 2 --config 'datasets=[charades]' 'variants=[full]'"
@@ -289,6 +299,30 @@ MIRROR: dict[str, Row] = {
     "snakemake --cores 2 --configfile workflow/configs/simulated.yaml"
     " --config mirror=MIRROR 'datasets=[charades]' -- results/simulated/table3.csv": Run(
         "mirror", makes=("results/simulated/table3.csv",),
+    ),
+    f"{REAL_SIZE} 'datasets=[charades]' 'seeds=[0]' -- results/real_size/table3.csv": Run(
+        "mirror", f"{REAL_SIZE} 'datasets=[charades]' 'seeds=[0]' 'variants=[full,wo_opm]'"
+        " -- results/real_size/table3.csv", makes=("results/real_size/table3.csv",),
+    ),
+    f"{REAL_SIZE} 'datasets=[charades]' 'seeds=[0]' -- results/real_size/robustness.csv": Run(
+        "mirror", f"{REAL_SIZE} 'datasets=[charades]' 'seeds=[0]' 'variants=[full]'"
+        " -- results/real_size/robustness.csv", makes=("results/real_size/robustness.csv",),
+    ),
+    # All that a reader trains for it: planned.
+    REAL_SIZE.replace("workflow/configs/real_size.yaml", NOISY) + " 'datasets=[charades]'"
+    " 'seeds=[0]' -- results/noisy/table3.csv": Run(
+        "mirror", REAL_SIZE.replace("workflow/configs/real_size.yaml", NOISY)
+        + " 'datasets=[charades]' 'seeds=[0]' -n -- results/noisy/table3.csv",
+        says=(r"train_wo_avm +1\n", "data/simulated-noisy/features/charades/"),
+    ),
+    REAL_SIZE.replace("--cores 2", "--cores 16") + " -- results/real_size/table3.csv": Run(
+        "mirror", f"{REAL_SIZE} 'datasets=[charades]' -n -- results/real_size/table3.csv",
+        says=(r"train_wo_avm +3\n",),
+    ),
+    "snakemake --cores 2 --configfile workflow/configs/simulated.yaml --config mirror=MIRROR"
+    " 'datasets=[charades]' threads=2 'sizes={width: 256}' 'per_dataset={charades: {train:"
+    " {epochs: 1}}}' -- runs/simulated/charades/mktn/full/seed0/log.parquet": Run(
+        "mirror", makes=("runs/simulated/charades/mktn/full/seed0/log.parquet",),
     ),
     "snakemake --cores 8 --configfile workflow/configs/published.yaml"
     " --config mirror=MIRROR 'datasets=[charades]' 'pairs={partition: cd}'": Run(
