@@ -58,6 +58,11 @@ REAL_SIZE = (
     "snakemake --cores 2 --configfile workflow/configs/simulated.yaml"
     " workflow/configs/real_size.yaml --config mirror=MIRROR"
 )
+WIDE = (
+    "snakemake --cores 2 --configfile workflow/configs/simulated.yaml --config mirror=MIRROR"
+    " 'datasets=[charades]' threads=2 'sizes={width: 256}' 'per_dataset={charades: {train:"
+    " {epochs: 1}}}'"
+)
 NOISY = "workflow/configs/real_size.yaml workflow/configs/noisy.yaml"
 TINY_TRAIN = (
     f"--pairs {DATA}/pairs/charades/pairs.parquet --groups {DATA}/groups/charades/groups.parquet"
@@ -319,10 +324,9 @@ MIRROR: dict[str, Row] = {
         "mirror", f"{REAL_SIZE} 'datasets=[charades]' -n -- results/real_size/table3.csv",
         says=(r"train_wo_avm +3\n",),
     ),
-    "snakemake --cores 2 --configfile workflow/configs/simulated.yaml --config mirror=MIRROR"
-    " 'datasets=[charades]' threads=2 'sizes={width: 256}' 'per_dataset={charades: {train:"
-    " {epochs: 1}}}' -- runs/simulated/charades/mktn/full/seed0/log.parquet": Run(
-        "mirror", makes=("runs/simulated/charades/mktn/full/seed0/log.parquet",),
+    f"{WIDE} -- runs/simulated/charades/mktn/full/seed0/log.parquet": Run(
+        "mirror", f"{WIDE} -n -- runs/simulated/charades/mktn/full/seed0/log.parquet",
+        says=(r"train_full +1\n",),
     ),
     "snakemake --cores 8 --configfile workflow/configs/published.yaml"
     " --config mirror=MIRROR 'datasets=[charades]' 'pairs={partition: cd}'": Run(
