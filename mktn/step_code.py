@@ -265,7 +265,7 @@ STEP_CODE = {
         *SHOWN,
         *(
             f"report/{name}.py"
-            for name in ("robustness", "differences", "paired_cells", "sources")
+            for name in ("robustness", "differences", "paired_pages", "sources")
         ),
         *("engine/metrics.py", "features/pairs_file.py", "datasets/sentences.py"),
     ],
@@ -273,7 +273,7 @@ STEP_CODE = {
         *SHOWN,
         *(
             f"report/{name}.py"
-            for name in ("sensitivity", "differences", "paired_cells", "sources")
+            for name in ("sensitivity", "differences", "paired_pages", "sources")
         ),
         *("engine/metrics.py", "features/pairs_file.py", "datasets/sentences.py"),
     ],

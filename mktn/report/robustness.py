@@ -5,9 +5,7 @@ The order of a video's sentences shuffled or not told, and one sentence at a tim
 """
 
 import argparse
-import csv
 import dataclasses
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,9 +16,16 @@ from mktn.files import write_text
 from mktn.report.differences import differences, read_scores
 from mktn.report.layouts import titles
 from mktn.report.lines import System
-from mktn.report.paired_cells import cell, metric_name
+from mktn.report.paired_pages import (
+    add_runs,
+    cell,
+    check_one_a_run,
+    csv_text,
+    interval_fields,
+    key_fields,
+    metric_name,
+)
 from mktn.report.results import BASELINES, Interval, Key, Run, check_runs, over_seeds, read_run
-from mktn.report.rows import two_decimals
 from mktn.report.sources import SOURCE_STATEMENTS
 
 FULL = "full"
@@ -63,28 +68,15 @@ class Row:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `mktn robustness`."""
-    for name, help_line in (
-        ("metrics", "metrics.json of each run and way"),
-        ("predictions", "their predictions.parquet, in the same order"),
-        ("pairs", "pairs.parquet of every dataset"),
-    ):
-        parser.add_argument(f"--{name}", nargs="+", type=Path, required=True, help=help_line)
+    add_runs(parser, "metrics.json of each run and way")
     parser.add_argument(
         "--asked", nargs="+", required=True, choices=WAYS, help="of each file of --metrics: how"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap; default: 0")
-    parser.add_argument("--csv", required=True, type=Path, help="output: tidy csv")
-    parser.add_argument("--markdown", required=True, type=Path, help="output: a page")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Read the runs, pair them, write both files."""
-    for name in ("predictions", "asked"):
-        if len(getattr(arguments, name)) != len(arguments.metrics):
-            raise UserError(
-                "not one a run", where=f"--{name}", found=len(getattr(arguments, name)),
-                expected=f"{len(arguments.metrics)}, in the order of --metrics",
-            )  # fmt: skip
+    check_one_a_run(arguments, "predictions", "asked")
     read = [
         (_asked(path, way), predictions)
         for path, way, predictions in zip(
@@ -171,23 +163,21 @@ def rows_of(
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """The tidy csv; lines end in a line feed on every machine."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        metric, n, iou = row.key
-        writer.writerow(
+    """The tidy csv."""
+    return csv_text(
+        COLUMNS,
+        [
             [
-                *(row.run.dataset, row.run.model, _parted(row.run.variant)[0], row.way, metric),
-                *("" if n is None else n, "" if iou is None else f"{iou:g}"),
-                *two_decimals(row.value),
-                *(two_decimals(row.to_full) if row.to_full else ("", "", "")),
-                *(two_decimals(row.to_as_scored) if row.to_as_scored else ("", "", "")),
+                *(row.run.dataset, row.run.model, _parted(row.run.variant)[0], row.way),
+                *key_fields(row.key),
+                *interval_fields(row.value),
+                *interval_fields(row.to_full),
+                *interval_fields(row.to_as_scored),
                 *(row.run.queries, row.seeds, row.run.source, row.run.features),
             ]
-        )
-    return text.getvalue()
+            for row in rows
+        ],
+    )
 
 
 def as_markdown(rows: Sequence[Row]) -> str:

@@ -4,12 +4,9 @@ Each change is a training of its own; its difference to `full` is on the same qu
 """
 
 import argparse
-import csv
 import dataclasses
-import io
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from mktn.config import read_settings
@@ -18,9 +15,16 @@ from mktn.files import write_text
 from mktn.report.differences import differences, read_scores
 from mktn.report.layouts import titles
 from mktn.report.lines import System
-from mktn.report.paired_cells import cell, metric_name
+from mktn.report.paired_pages import (
+    add_runs,
+    cell,
+    check_one_a_run,
+    csv_text,
+    interval_fields,
+    key_fields,
+    metric_name,
+)
 from mktn.report.results import Interval, Key, Run, check_runs, over_seeds, read_run
-from mktn.report.rows import two_decimals
 from mktn.report.sources import SOURCE_STATEMENTS
 
 FULL = "full"
@@ -48,12 +52,7 @@ class Row:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `mktn sensitivity`."""
-    for name, help_line in (
-        ("metrics", "metrics.json of full and of each changed run"),
-        ("predictions", "their predictions.parquet, in the same order"),
-        ("pairs", "pairs.parquet of every dataset"),
-    ):
-        parser.add_argument(f"--{name}", nargs="+", type=Path, required=True, help=help_line)
+    add_runs(parser, "metrics.json of full and of each changed run")
     parser.add_argument(
         "--changes", nargs="+", required=True,
         help="of each run of --metrics: full, or what is changed, as sizes.objects=12",
@@ -61,20 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--defaults", required=True, help="JSON or a file: dataset -> setting -> value of full"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap; default: 0")
-    parser.add_argument("--csv", required=True, type=Path, help="output: tidy csv")
-    parser.add_argument("--markdown", required=True, type=Path, help="output: a page")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Read the runs, pair each with `full`, write both files."""
     defaults = read_settings(arguments.defaults)
-    for name in ("predictions", "changes"):
-        if len(getattr(arguments, name)) != len(arguments.metrics):
-            raise UserError(
-                "not one a run", where=f"--{name}", found=len(getattr(arguments, name)),
-                expected=f"{len(arguments.metrics)}, in the order of --metrics",
-            )  # fmt: skip
+    check_one_a_run(arguments, "predictions", "changes")
     read = [
         (_changed(read_run(path), change), predictions)
         for path, change, predictions in zip(
@@ -154,22 +145,20 @@ def rows_of(
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """The tidy csv; lines end in a line feed on every machine."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        metric, n, iou = row.key
-        writer.writerow(
+    """The tidy csv."""
+    return csv_text(
+        COLUMNS,
+        [
             [
-                *(row.dataset, row.setting, row.of_full, row.changed_to, metric),
-                *("" if n is None else n, "" if iou is None else f"{iou:g}"),
-                *two_decimals(row.value),
-                *(two_decimals(row.difference) if row.difference else ("", "", "")),
+                *(row.dataset, row.setting, row.of_full, row.changed_to),
+                *key_fields(row.key),
+                *interval_fields(row.value),
+                *interval_fields(row.difference),
                 *(row.run.queries, row.seeds, row.run.source, row.run.features),
             ]
-        )
-    return text.getvalue()
+            for row in rows
+        ],
+    )
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
