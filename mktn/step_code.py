@@ -168,12 +168,15 @@ STEP_CODE = {
     "evaluate": [
         *LOADING,
         "features/origin.py",
-        *(f"engine/{name}.py" for name in ("evaluate", "metrics", "predict", "decode")),
+        *(
+            f"engine/{name}.py"
+            for name in ("evaluate", "trained_on", "metrics", "predict", "decode")
+        ),
     ],
     "evaluate_baseline": [
         *LOADING,
         "features/origin.py",
-        *(f"engine/{name}.py" for name in ("evaluate", "metrics", "baselines")),
+        *(f"engine/{name}.py" for name in ("evaluate", "trained_on", "metrics", "baselines")),
     ],
     "rescore": ["engine/rescore.py", "engine/metrics.py", "features/pairs_file.py"],
     "diagnose": [
@@ -185,6 +188,7 @@ STEP_CODE = {
                 "retrieval",
                 "seen",
                 "evaluate",
+                "trained_on",
                 "metrics",
                 "predict",
                 "decode",
@@ -193,7 +197,10 @@ STEP_CODE = {
     ],
     "attention": [
         *LOADING,
-        *(f"engine/{name}.py" for name in ("attention", "drawn_pairs", "evaluate", "predict")),
+        *(
+            f"engine/{name}.py"
+            for name in ("attention", "drawn_pairs", "evaluate", "trained_on", "predict")
+        ),
         "engine/decode.py",
     ],
     "efficiency": [
@@ -211,6 +218,7 @@ STEP_CODE = {
                 "turns",
                 "run_config",
                 "evaluate",
+                "trained_on",
                 "predict",
                 "decode",
             )

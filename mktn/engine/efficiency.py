@@ -25,14 +25,13 @@ from mktn.engine.checkpoint import load
 from mktn.engine.efficiency_format import FORMAT
 from mktn.engine.evaluate import (
     EVALUATED,
-    check_same,
-    check_sizes,
     loader_config,
     variant_name,
 )
 from mktn.engine.measuring import EfficiencyConfig, measure
 from mktn.engine.predict import choose_device
 from mktn.engine.run_config import model_config
+from mktn.engine.trained_on import check_same, check_sizes
 from mktn.errors import UserError
 from mktn.files import locked
 from mktn.models import SIZES_OF, build, check_variant

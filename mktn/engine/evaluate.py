@@ -2,8 +2,6 @@
 
 import argparse
 import dataclasses
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +15,7 @@ from mktn.engine.baselines import place_prior, places, random_moments, train_pri
 from mktn.engine.checkpoint import load
 from mktn.engine.metrics import METRICS_FORMAT, evaluate_rankings
 from mktn.engine.predict import Predictions, choose_device, predict
-from mktn.errors import UserError
+from mktn.engine.trained_on import check_same, check_sizes
 from mktn.models.variants import BLIND
 
 if TYPE_CHECKING:
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 
 BASELINES = ("random", "train-prior", "place-prior")
 EVALUATED = ("val", *(name for names in TEST_SETS.values() for name in names))
-SHOWN = 120  # characters of a value in a message
 
 
 @dataclasses.dataclass(frozen=True)
@@ -236,64 +233,6 @@ def score(
         config.seed,
         config.bootstraps,
     )
-
-
-def check_same(
-    trained: dict[str, Any], config: EvaluationConfig, data: "PairData", run: str
-) -> None:
-    """Refuse a run of another source, dataset, partition, feature store or text store."""
-    for name, store in (("features", data.store), ("text", data.text)):
-        # Through JSON, as the run's record went.
-        here = json.loads(json.dumps(store.attributes))
-        for key, found, expected in _differences(here, trained[name]):
-            raise UserError(
-                f"the run was trained on other {name}",
-                where=f"{run}, {key}",
-                found=_cut(found),
-                expected=_cut(expected),
-                do="evaluate it on its own data, or train it again",
-            )
-    # A run that names no partition is from before there were others.
-    trained = {"partition": "standard", **trained}
-    for name in ("source", "dataset", "partition"):
-        if trained[name] != getattr(config, name):
-            raise UserError(
-                f"the run was trained on another {name}",
-                where=run,
-                found=trained[name],
-                expected=getattr(config, name),
-                do="evaluate it on its own data",
-            )
-
-
-def check_sizes(trained: dict[str, Any], data: "PairData", run: str) -> None:
-    """Refuse a run of features or text of other sizes, whatever the stores say of themselves."""
-    for name, found in data.sizes().items():
-        if found != trained["sizes"][name]:
-            raise UserError(
-                "the run was trained on other sizes",
-                where=f"{run}, sizes.{name}",
-                found=found,
-                expected=trained["sizes"][name],
-                do="evaluate it on its own data, or train it again",
-            )
-
-
-def _differences(
-    here: dict[str, Any], trained: dict[str, Any], prefix: str = ""
-) -> Iterator[tuple[str, Any, Any]]:
-    """The keys that differ, in order, those of mappings inside as `settings.noise`."""
-    for key in sorted({**trained, **here}):
-        found, expected = here.get(key), trained.get(key)
-        if isinstance(found, dict) and isinstance(expected, dict):
-            yield from _differences(found, expected, f"{prefix}{key}.")
-        elif found != expected:
-            yield f"{prefix}{key}", found, expected
-
-
-def _cut(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _write_predictions(

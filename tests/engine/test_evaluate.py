@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from mktn.cli import main
-from mktn.engine.evaluate import EvaluationConfig, check_same
+from mktn.engine.evaluate import EvaluationConfig
+from mktn.engine.trained_on import check_same
 from mktn.errors import UserError
 from mktn.features.store_checksums import write_checksums
 from mktn.report.results import INPUTS
